@@ -1,0 +1,1 @@
+//! The agent inside a Ruby process, its protocol, and the drivers that exercise an app.

@@ -1,0 +1,1 @@
+//! Ruby heap dumps: read, diff, trace to their holders.

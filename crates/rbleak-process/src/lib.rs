@@ -1,0 +1,1 @@
+//! What the operating system knows of a process: maps, allocator, memory.

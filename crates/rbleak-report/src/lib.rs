@@ -1,0 +1,1 @@
+//! A document of facts, tables and findings, and its renderings.

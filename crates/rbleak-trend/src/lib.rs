@@ -1,0 +1,1 @@
+//! From memory samples to a verdict with its interval.

@@ -1,0 +1,2 @@
+//! The `rbleak` command line.
+fn main() {}
