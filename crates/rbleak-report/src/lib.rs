@@ -1,1 +1,22 @@
-//! A document of facts, tables and findings, and its renderings.
+//! A [`Document`] of facts, a verdict, findings, tables and notes, and its
+//! renderings.
+//!
+//! Every command ends in one document; every format renders any document, so
+//! that N commands and M formats cost N + M. This crate knows no domain: it
+//! must not know what a heap dump, a request or a leak is. Text for people and
+//! data for machines stand side by side in each part and are filled in by the
+//! command layer; integers in the data carry their unit in the key
+//! (`retained_bytes`).
+
+mod document;
+mod json;
+mod sanitize;
+mod text;
+
+pub use document::{
+    Align, Block, Column, Document, Fact, Finding, Line, Note, Row, Section, Table, Tone, Verdict,
+};
+pub use json::to_json;
+pub use sanitize::sanitize;
+pub use serde_json::{Value, json};
+pub use text::{TextOptions, to_text};

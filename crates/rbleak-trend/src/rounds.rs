@@ -1,0 +1,184 @@
+//! The rounds of a hunt: which kind of memory grows, if any.
+
+use crate::growth::{Assessment, Growth, assess};
+use crate::sen::Point;
+
+/// What was read after one round, right after a full collection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoundSample {
+    /// Requests since the first sample.
+    pub requests: u64,
+    /// Live slots: objects on Ruby's heap.
+    pub live_slots: f64,
+    /// `ObjectSpace.memsize_of_all`, in bytes: slots and what Ruby knows that
+    /// its objects hold beside them.
+    pub memsize: f64,
+    /// Bytes in use according to the allocator; `None` where it cannot tell.
+    pub malloc_in_use: Option<f64>,
+    /// Bytes that the allocator holds free.
+    pub malloc_free: Option<f64>,
+}
+
+/// Growth below these is no leak; per request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Margins {
+    /// Live slots.
+    pub objects: f64,
+    /// Bytes of Ruby's objects, where their number does not grow.
+    pub object_bytes: f64,
+    /// Bytes of native memory: allocators wander by up to 100 B per request on
+    /// stable apps.
+    pub native_bytes: f64,
+}
+
+impl Default for Margins {
+    fn default() -> Margins {
+        Margins {
+            objects: 0.1,
+            object_bytes: 24.0,
+            native_bytes: 150.0,
+        }
+    }
+}
+
+/// What the rounds say so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The number of Ruby objects grows.
+    RubyObjects,
+    /// Their number is flat, their size grows: a String or Array that is
+    /// appended to.
+    RubyBytes,
+    /// Ruby's objects are flat, the memory in use behind malloc grows.
+    Native,
+    /// Nothing grows.
+    Nothing,
+    /// More rounds are needed.
+    Undecided,
+}
+
+/// Each signal's growth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Signals {
+    /// Objects per request.
+    pub objects: Assessment,
+    /// Bytes of Ruby's objects per request.
+    pub memsize: Assessment,
+    /// Bytes behind malloc per request.
+    pub malloc: Option<Assessment>,
+    /// Bytes held free by the allocator per request.
+    pub free: Option<Assessment>,
+    /// What follows.
+    pub cause: Cause,
+}
+
+/// The samples of a hunt, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds {
+    samples: Vec<RoundSample>,
+}
+
+impl Rounds {
+    /// Adds the sample after one more round.
+    pub fn push(&mut self, sample: RoundSample) {
+        self.samples.push(sample);
+    }
+
+    /// All samples so far.
+    pub fn samples(&self) -> &[RoundSample] {
+        &self.samples
+    }
+
+    /// Judges the rounds so far.
+    pub fn judge(&self, margins: &Margins) -> Signals {
+        let series = |value: &dyn Fn(&RoundSample) -> Option<f64>| -> Option<Vec<Point>> {
+            self.samples
+                .iter()
+                .map(|sample| {
+                    Some(Point {
+                        requests: sample.requests as f64,
+                        value: value(sample)?,
+                    })
+                })
+                .collect()
+        };
+        let of = |value: &dyn Fn(&RoundSample) -> Option<f64>, margin| {
+            series(value).map(|points| assess(&points, margin))
+        };
+        let known = |value: &dyn Fn(&RoundSample) -> Option<f64>, margin| {
+            of(value, margin).unwrap_or(Assessment {
+                growth: Growth::Undecided,
+                rate: None,
+            })
+        };
+        let objects = known(&|s| Some(s.live_slots), margins.objects);
+        let memsize = known(&|s| Some(s.memsize), margins.object_bytes);
+        let malloc = of(&|s| s.malloc_in_use, margins.native_bytes);
+        let free = of(&|s| s.malloc_free, margins.native_bytes);
+        Signals {
+            objects,
+            memsize,
+            malloc,
+            free,
+            cause: cause(&objects, &memsize, malloc.as_ref()),
+        }
+    }
+}
+
+/// Objects explain bytes, and bytes of objects explain native memory: the
+/// first that grows is the cause, and a later one counts only when those
+/// before it are known to be flat.
+fn cause(objects: &Assessment, memsize: &Assessment, malloc: Option<&Assessment>) -> Cause {
+    match (
+        objects.growth,
+        memsize.growth,
+        malloc.map_or(Growth::Flat, |m| m.growth),
+    ) {
+        (Growth::Growing, _, _) => Cause::RubyObjects,
+        (Growth::Flat, Growth::Growing, _) => Cause::RubyBytes,
+        (Growth::Flat, Growth::Flat, Growth::Growing) => Cause::Native,
+        (Growth::Flat, Growth::Flat, Growth::Flat) => Cause::Nothing,
+        _ => Cause::Undecided,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rounds(n: u64, slots: f64, memsize: f64, malloc: Option<f64>) -> Rounds {
+        let mut rounds = Rounds::default();
+        for i in 0..n {
+            let done = (i * 100) as f64;
+            rounds.push(RoundSample {
+                requests: i * 100,
+                live_slots: 1e5 + slots * done,
+                memsize: 1e7 + memsize * done,
+                malloc_in_use: malloc.map(|m| 5e7 + m * done),
+                malloc_free: None,
+            });
+        }
+        rounds
+    }
+
+    fn cause_of(slots: f64, memsize: f64, malloc: Option<f64>) -> Cause {
+        rounds(9, slots, memsize, malloc)
+            .judge(&Margins::default())
+            .cause
+    }
+
+    #[test]
+    fn each_kind_of_growth_is_named() {
+        assert_eq!(cause_of(2.0, 158.0, Some(300.0)), Cause::RubyObjects);
+        assert_eq!(cause_of(0.0, 100.0, Some(100.0)), Cause::RubyBytes);
+        assert_eq!(cause_of(0.0, 0.0, Some(616.0)), Cause::Native);
+        assert_eq!(cause_of(0.0, 0.0, Some(55.0)), Cause::Nothing);
+        assert_eq!(cause_of(0.0, 0.0, None), Cause::Nothing);
+    }
+
+    #[test]
+    fn a_handful_of_rounds_is_not_enough() {
+        let signals = rounds(5, 2.0, 80.0, None).judge(&Margins::default());
+        assert_eq!(signals.cause, Cause::Undecided);
+    }
+}
