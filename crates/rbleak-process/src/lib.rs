@@ -1,1 +1,28 @@
-//! What the operating system knows of a process: maps, allocator, memory.
+//! What the operating system knows of a process: maps, allocator, memory,
+//! children, ports.
+//!
+//! Each module reads one thing from `/proc`, as proc(5) describes it, and
+//! comes in two parts: `parse`, pure, from text to values, and `read`, thin,
+//! which opens the file and names the process in its errors. This crate knows
+//! neither Ruby's heap nor reports; it starts, stops and signals nothing.
+//!
+//! What the kernel says of a process is trusted over what the environment of
+//! the process says: a library that failed to preload is in the environment,
+//! and is not mapped.
+
+#![forbid(unsafe_code)]
+
+pub mod allocator;
+pub mod environ;
+mod error;
+pub mod listening;
+pub mod maps;
+mod pid;
+mod procfs;
+pub mod smaps_rollup;
+pub mod stat;
+pub mod status;
+pub mod tree;
+
+pub use error::{MissingField, ProcessError};
+pub use pid::Pid;

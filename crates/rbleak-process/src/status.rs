@@ -1,0 +1,131 @@
+//! Peak memory, threads and handled signals: `/proc/PID/status`, see
+//! proc_pid_status(5).
+
+use rbleak_units::Bytes;
+
+use crate::{MissingField, Pid, ProcessError, procfs};
+
+/// What `/proc/PID/status` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// VmHWM, the highest resident set so far. None for zombies and threads
+    /// of the kernel. The kernel counts it in batches per thread: off by up
+    /// to some hundred kB.
+    pub peak_rss: Option<Bytes>,
+    /// VmRSS, the resident set; cheap, and as inexact as the peak.
+    pub rss: Option<Bytes>,
+    /// The number of threads.
+    pub threads: u32,
+    /// The real user that the process runs as.
+    pub user: u32,
+    /// SigCgt: the signals that the process handles, signal 1 in bit 0.
+    caught_signals: u64,
+}
+
+impl Status {
+    /// Whether the process has a handler for a signal, so that sending it
+    /// will not end the process.
+    pub fn catches(&self, signal: u32) -> bool {
+        (1..=64).contains(&signal) && self.caught_signals >> (signal - 1) & 1 == 1
+    }
+}
+
+/// What `/proc/PID/status` says.
+///
+/// # Errors
+/// See [`ProcessError`].
+pub fn read(pid: Pid) -> Result<Status, ProcessError> {
+    procfs::parsed(pid, "status", parse)
+}
+
+/// Reads the text of `/proc/PID/status`.
+///
+/// # Errors
+/// When a line that every process has is missing.
+pub fn parse(text: &str) -> Result<Status, MissingField> {
+    let first_word = |key| value(text, key).and_then(|v| v.split_ascii_whitespace().next());
+    let number = |key| {
+        first_word(key)
+            .and_then(|word| word.parse().ok())
+            .ok_or(MissingField(key))
+    };
+    Ok(Status {
+        peak_rss: kilobytes(text, "VmHWM").ok(),
+        rss: kilobytes(text, "VmRSS").ok(),
+        threads: number("Threads")?,
+        user: number("Uid")?,
+        caught_signals: first_word("SigCgt")
+            .and_then(|mask| u64::from_str_radix(mask, 16).ok())
+            .ok_or(MissingField("SigCgt"))?,
+    })
+}
+
+/// The value of a line `Key:   1640 kB`.
+pub(crate) fn kilobytes(text: &str, key: &'static str) -> Result<Bytes, MissingField> {
+    value(text, key)
+        .and_then(|value| value.strip_suffix(" kB"))
+        .and_then(|number| number.trim_start().parse().ok())
+        .map(|kb: u64| Bytes(kb * 1024))
+        .ok_or(MissingField(key))
+}
+
+/// What stands behind `key:` in the first line that begins so.
+fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+        .map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPTURED: &str = "\
+Name:\truby
+Umask:\t0022
+State:\tS (sleeping)
+Pid:\t7712
+PPid:\t7700
+Uid:\t1000\t1001\t1001\t1001
+VmPeak:\t  303244 kB
+VmHWM:\t   29184 kB
+VmRSS:\t   29180 kB
+Threads:\t4
+SigCgt:\t0000000142017e4f
+";
+
+    #[test]
+    fn reads_peak_threads_user_and_signals() {
+        let status = parse(CAPTURED).unwrap();
+        assert_eq!(status.peak_rss, Some(Bytes(29184 * 1024)));
+        assert_eq!(status.rss, Some(Bytes(29180 * 1024)));
+        assert_eq!((status.threads, status.user), (4, 1000));
+        assert!(status.catches(2), "SIGINT");
+        assert!(!status.catches(9), "SIGKILL");
+        assert!(!status.catches(18), "SIGCONT");
+        assert!(!status.catches(0) && !status.catches(65));
+    }
+
+    #[test]
+    fn a_zombie_has_no_memory_but_a_status() {
+        let zombie: String = CAPTURED
+            .lines()
+            .filter(|line| !line.starts_with("Vm"))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        assert_eq!(parse(&zombie).unwrap().peak_rss, None);
+    }
+
+    #[test]
+    fn what_every_process_has_must_be_there() {
+        assert_eq!(parse(""), Err(MissingField("Threads")));
+        assert_eq!(parse("Threads: 1\nUid: 0\n"), Err(MissingField("SigCgt")));
+    }
+
+    #[test]
+    fn the_own_process_has_a_peak() {
+        let status = read(Pid::own()).unwrap();
+        assert!(status.threads >= 1);
+        assert!(status.peak_rss > Some(Bytes(0)));
+    }
+}
