@@ -1,0 +1,46 @@
+//! Reads dumps and says how long that took: `cargo run --release --example
+//! read -- [--no-references] [--no-map] FILE…`; of several files it also
+//! times the diff.
+#![allow(clippy::print_stdout)]
+
+use rbleak_heap::{Heap, Identity, ReadOptions, diff};
+use std::time::Instant;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut options = ReadOptions::default();
+    let mut heaps = Vec::new();
+    for argument in std::env::args().skip(1) {
+        match &*argument {
+            "--no-references" => options = options.references(false),
+            "--no-map" => options = options.map(false),
+            path => {
+                let start = Instant::now();
+                let heap = Heap::open(path, &options)?;
+                let seconds = start.elapsed().as_secs_f64();
+                println!(
+                    "{path}: {} objects, {} references, {:.3} s, {:.0} MB/s, {}",
+                    heap.len(),
+                    heap.reference_count(),
+                    seconds,
+                    heap.total_bytes() as f64 / 1e6 / seconds,
+                    heap.ruby(),
+                );
+                heaps.push(heap);
+            }
+        }
+    }
+    if heaps.len() > 1 {
+        let start = Instant::now();
+        let diff = diff(&heaps, Identity::Auto)?;
+        println!(
+            "diff: {} survivors, {} reused slots, {:.3} s",
+            diff.survivors().len(),
+            diff.reused_slots(),
+            start.elapsed().as_secs_f64()
+        );
+        for problem in diff.problems() {
+            println!("{problem}");
+        }
+    }
+    Ok(())
+}

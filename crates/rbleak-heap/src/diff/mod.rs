@@ -1,0 +1,254 @@
+//! Which objects of the last dump were not there in the first.
+//!
+//! With two dumps: what was allocated between them and is still there. With
+//! three or more: what is new since the first, was seen before the last, and
+//! is alive in the last. An address is no identity, because the collector
+//! hands slots out again; see [`Identity`].
+//!
+//! Knows heaps, neither files nor how results are shown.
+
+mod compaction;
+mod growth;
+mod matching;
+mod problems;
+
+use crate::heap::Heap;
+use crate::ids::ObjectId;
+pub use compaction::Compaction;
+pub use growth::{Grown, GrowthRow};
+use matching::Matcher;
+pub use problems::{DiffProblem, Severity};
+use rbleak_units::{Bytes, Objects};
+
+/// When an object of one dump is the same as one of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Identity {
+    /// Same address, type, class, allocation site and generation. Of dumps
+    /// without traced allocations: same address, type and class.
+    #[default]
+    Auto,
+    /// Same address: heapy's notion. On a busy server a third of what it
+    /// calls retained is not, and a quarter of what is it misses.
+    Address,
+}
+
+/// The identity that could be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityUsed {
+    /// With generation and site: exact.
+    Traced,
+    /// At least one dump has no generations; a slot that was reused for
+    /// another object of the same class looks like the same object.
+    Untraced,
+    /// As asked for.
+    Address,
+}
+
+/// An object that is new since the first dump and alive in the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Survivor {
+    /// Its row in the last heap.
+    pub id: ObjectId,
+    /// Its row in the heap where it was first seen.
+    pub first_id: ObjectId,
+    /// The index of that heap: 1 or more.
+    pub first_seen: usize,
+}
+
+/// Slots that hold another object in a later dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// Index of the earlier dump; the later one is the next.
+    pub from: usize,
+    /// How many addresses both have with different objects.
+    pub slots: Objects,
+}
+
+/// What comparing addresses alone would have said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct AddressOnly {
+    /// Objects it would call new and still there.
+    pub objects: Objects,
+    /// Their bytes.
+    pub bytes: Bytes,
+    /// Of these, objects that are not.
+    pub wrong: Objects,
+    /// Survivors it would not name: they lie in slots that were taken in the
+    /// first dump.
+    pub missed: Objects,
+}
+
+/// Fewer than two dumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a diff needs two dumps or more, in the order in which they were taken; {given} given")]
+pub struct DiffError {
+    /// How many there were.
+    pub given: usize,
+}
+
+/// The difference between dumps of one process.
+#[derive(Debug)]
+pub struct Diff<'h> {
+    matcher: Matcher<'h>,
+    survivors: Vec<Survivor>,
+    newest: Vec<ObjectId>,
+    untraced: u64,
+    reuse: Vec<Reuse>,
+    address_only: AddressOnly,
+    compactions: Vec<Compaction>,
+    problems: Vec<DiffProblem>,
+}
+
+/// Compares dumps of one process in the order in which they were taken.
+///
+/// A diff that makes no sense (other process, wrong order) is still
+/// returned: look at [`Diff::problems`] first.
+///
+/// # Errors
+///
+/// If there are fewer than two.
+pub fn diff(heaps: &[Heap], identity: Identity) -> Result<Diff<'_>, DiffError> {
+    let [_, .., last] = heaps else {
+        return Err(DiffError { given: heaps.len() });
+    };
+    let mut diff = Diff {
+        matcher: Matcher::new(heaps, identity),
+        survivors: Vec::new(),
+        newest: Vec::new(),
+        untraced: 0,
+        reuse: Vec::new(),
+        address_only: AddressOnly::default(),
+        compactions: Vec::new(),
+        problems: Vec::new(),
+    };
+    for id in last.ids().filter(|&id| last.is_live(id)) {
+        diff.place(id);
+    }
+    diff.reuse = (0..heaps.len() - 1)
+        .map(|from| Reuse {
+            from,
+            slots: Objects(diff.matcher.reused(from)),
+        })
+        .collect();
+    diff.compactions = (0..heaps.len() - 1)
+        .filter_map(|from| compaction::detect(&diff.matcher, from))
+        .collect();
+    diff.problems = problems::find(heaps, &diff.compactions);
+    Ok(diff)
+}
+
+impl<'h> Diff<'h> {
+    /// Books one object of the last heap.
+    fn place(&mut self, id: ObjectId) {
+        let last = self.heaps().len() - 1;
+        let heap = &self.heaps()[last];
+        let (address, bytes) = (heap.address(id), heap.shallow_size(id));
+        let first = (0..last).find_map(|i| Some((i, self.matcher.same_in(i, last, id)?)));
+        let survivor = match first {
+            Some((0, _)) => None,
+            Some((first_seen, first_id)) => Some(Survivor {
+                id,
+                first_id,
+                first_seen,
+            }),
+            // With two dumps there is no earlier one to have been seen in.
+            None if last == 1 => Some(Survivor {
+                id,
+                first_id: id,
+                first_seen: last,
+            }),
+            None => {
+                self.newest.push(id);
+                None
+            }
+        };
+        let heaps = self.heaps();
+        let in_first = heaps[0].find(address).is_some();
+        let earlier = last == 1
+            || heaps[1..last]
+                .iter()
+                .any(|heap| heap.find(address).is_some());
+        if !in_first && earlier {
+            self.address_only.objects.0 += 1;
+            self.address_only.bytes += bytes;
+            self.address_only.wrong.0 += u64::from(survivor.is_none());
+        }
+        if let Some(survivor) = survivor {
+            self.address_only.missed.0 += u64::from(in_first || !earlier);
+            self.untraced += u64::from(heap.generation(id).is_none());
+            self.survivors.push(survivor);
+        }
+    }
+
+    /// The dumps.
+    pub fn heaps(&self) -> &'h [Heap] {
+        self.matcher.heaps
+    }
+
+    /// The last dump, whose rows the results refer to.
+    pub fn last(&self) -> &'h Heap {
+        &self.heaps()[self.heaps().len() - 1]
+    }
+
+    /// The identity that was used.
+    pub fn identity(&self) -> IdentityUsed {
+        self.matcher.identity
+    }
+
+    /// What is new since the first dump, was seen before the last, and is
+    /// alive in the last; of two dumps, what is new. In the order of the last
+    /// dump.
+    pub fn survivors(&self) -> &[Survivor] {
+        &self.survivors
+    }
+
+    /// Only in the last of three or more dumps: whether they will survive is
+    /// not known, but a site that grows goes on having some.
+    pub fn newest(&self) -> &[ObjectId] {
+        &self.newest
+    }
+
+    /// Survivors without a generation. In traced dumps an object without one
+    /// is older than the tracing.
+    pub fn untraced_survivors(&self) -> Objects {
+        Objects(self.untraced)
+    }
+
+    /// Reused slots from each dump to the next.
+    pub fn reuse(&self) -> &[Reuse] {
+        &self.reuse
+    }
+
+    /// Reused slots altogether.
+    pub fn reused_slots(&self) -> Objects {
+        Objects(self.reuse.iter().map(|reuse| reuse.slots.0).sum())
+    }
+
+    /// What comparing addresses alone would have said.
+    pub fn address_only(&self) -> AddressOnly {
+        self.address_only
+    }
+
+    /// Whether objects moved between dumps. Survivors are then wrong: use
+    /// [`Diff::growth`].
+    pub fn compacted(&self) -> bool {
+        !self.compactions.is_empty()
+    }
+
+    /// Between which dumps objects moved.
+    pub fn compactions(&self) -> &[Compaction] {
+        &self.compactions
+    }
+
+    /// Why the result may be wrong, worst first.
+    pub fn problems(&self) -> &[DiffProblem] {
+        &self.problems
+    }
+
+    /// Objects that are the same in every dump and were larger in each than
+    /// in the one before, such as an Array that is appended to; by growth,
+    /// the largest `top`.
+    pub fn grown(&self, top: usize) -> Vec<Grown> {
+        growth::grown(&self.matcher, top)
+    }
+}

@@ -1,0 +1,145 @@
+//! What was wrong with a dump that could be read nevertheless.
+//!
+//! Real Rubies write lines that are no valid JSON. A line is either
+//! *repaired* (its row is in the heap) or *skipped* (it is not). Totals are
+//! exact; details are kept for the first lines only.
+
+use std::fmt;
+
+/// Of how many lines the details are kept.
+const DETAILS: usize = 1000;
+
+/// What happened to a bad line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IssueKind {
+    /// Its object is in the heap.
+    Repaired,
+    /// Its object is missing.
+    Skipped,
+}
+
+/// Why a line is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A quote or a backslash that Ruby did not escape ends a string early.
+    UnescapedQuote,
+    /// A newline that Ruby did not escape splits the line in two or more.
+    SplitLine,
+    /// Bytes that are not UTF-8 became U+FFFD.
+    InvalidUtf8,
+    /// A control character stands raw in a string.
+    ControlCharacter,
+    /// A backslash that starts no JSON escape was taken as it stands.
+    InvalidEscape,
+    /// The stale bytes that Ruby 3.0.0 to 3.1.2 write into the name of a
+    /// method that is not ASCII.
+    StaleBytes,
+    /// No JSON, and no known way to repair it.
+    NotJson,
+    /// JSON, but no line of a heap dump.
+    NotADumpLine,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::UnescapedQuote => "Ruby left a quote or backslash unescaped",
+            Reason::SplitLine => "Ruby left a newline unescaped, which splits the line",
+            Reason::InvalidUtf8 => "bytes that are not UTF-8",
+            Reason::ControlCharacter => "Ruby left a control character unescaped",
+            Reason::InvalidEscape => "Ruby left a backslash unescaped",
+            Reason::StaleBytes => "stale bytes in a method name (a bug of Ruby 3.0.0 to 3.1.2)",
+            Reason::NotJson => "not JSON",
+            Reason::NotADumpLine => "JSON, but no line of a heap dump",
+        })
+    }
+}
+
+/// One bad line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// Its number in the (decompressed) file, from 1.
+    pub line: u64,
+    /// What happened to it.
+    pub kind: IssueKind,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The dump stops before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    /// The incomplete line, or the one after the last complete line.
+    pub line: u64,
+    /// What the decompressor said, if it is the compressed file that is cut
+    /// or damaged; `None` if the dump itself ends in the middle of a line.
+    pub decompression: Option<String>,
+}
+
+impl fmt::Display for Truncation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.decompression {
+            None => write!(f, "the dump ends in the middle of line {}", self.line),
+            Some(message) => write!(
+                f,
+                "the compressed file ends early or is damaged, at line {}: {message}",
+                self.line
+            ),
+        }
+    }
+}
+
+/// Everything that was wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Issues {
+    repaired: u64,
+    skipped: u64,
+    details: Vec<Issue>,
+    truncation: Option<Truncation>,
+}
+
+impl Issues {
+    /// Whether the dump was as it should be.
+    pub fn is_empty(&self) -> bool {
+        self.repaired == 0 && self.skipped == 0 && self.truncation.is_none()
+    }
+
+    /// How many objects come from repaired lines (a line that newlines split
+    /// counts once).
+    pub fn repaired(&self) -> u64 {
+        self.repaired
+    }
+
+    /// How many lines could not be used.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The first 1,000 bad lines in the order of the file.
+    pub fn details(&self) -> &[Issue] {
+        &self.details
+    }
+
+    /// Where the dump stops, if it is cut off.
+    pub fn truncated(&self) -> Option<&Truncation> {
+        self.truncation.as_ref()
+    }
+
+    pub(crate) fn add(&mut self, line: u64, kind: IssueKind, reason: Reason) {
+        match kind {
+            IssueKind::Repaired => self.repaired += 1,
+            IssueKind::Skipped => self.skipped += 1,
+        }
+        if self.details.len() < DETAILS {
+            self.details.push(Issue { line, kind, reason });
+        }
+    }
+
+    pub(crate) fn truncate(&mut self, line: u64, decompression: Option<String>) {
+        self.truncation = Some(Truncation {
+            line,
+            decompression,
+        });
+    }
+}

@@ -1,0 +1,15 @@
+//! From objects that stay to what holds them: the finding of a hunt.
+//!
+//! An allocation site tells where an object was born, not who keeps it. Here
+//! the survivors of a diff are followed upward, from each to the old object
+//! it hangs on (the accumulation point) and on to something with a name: a
+//! constant, a class-level instance variable, a global, a closure. This module
+//! must not know requests, rates or how a finding is shown.
+
+mod holder;
+mod reach;
+mod words;
+
+pub use holder::{Holder, HolderName, HolderSite, Step, TraceInput, holders};
+pub use reach::{Parent, Reach};
+pub use words::root_in_words;
