@@ -1,1 +1,35 @@
-//! The agent inside a Ruby process, its protocol, and the drivers that exercise an app.
+//! The agent inside a Ruby process, its protocol, and the drivers that
+//! exercise an app.
+//!
+//! [`App::boot`] starts an app as a [`Launch`] describes it: inside a Ruby
+//! that rbleak starts (Rack's mock requests, or a piece of code), or as the
+//! user's own server command, driven over HTTP. A booted [`App`] can be given
+//! load, asked for a [`Sample`] right after a full garbage collection, and
+//! told to write heap dumps and the names that go with them.
+//!
+//! This crate moves bytes and counts. It does not know what a dump says, nor
+//! what makes a series of samples a leak. It never prints and reads neither
+//! the environment (the caller passes it in [`Launch`]) nor any
+//! clock but the monotonic one.
+
+#![forbid(unsafe_code)]
+
+mod agent;
+mod app;
+mod boot;
+mod child;
+mod connection;
+mod error;
+mod http;
+mod interrupt;
+mod launch;
+mod listening;
+mod private_directory;
+mod processes;
+pub mod protocol;
+
+pub use agent::{About, DumpMethod, DumpTaken, Sample};
+pub use app::{App, Load};
+pub use error::CaptureError;
+pub use interrupt::Interrupt;
+pub use launch::{Launch, Mode, Request};

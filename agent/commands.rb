@@ -1,0 +1,74 @@
+# frozen_string_literal: true
+
+# The commands of the protocol. What only the driver can do (boot, request,
+# run) it adds by `extend`.
+module RbleakAgent__
+  module Commands
+    class << self
+      # One line in, one line out; never raises, but for signals.
+      def answer(line)
+        name, arguments = Wire.parse(line)
+        Wire.line("ok", perform(name, arguments) || {})
+      rescue SignalException
+        raise
+      rescue Exception => error # rubocop:disable Lint/RescueException
+        Wire.line("err", Wire.exception(error))
+      end
+
+      private
+
+      def perform(name, arguments)
+        case name
+        when "hello" then hello
+        when "sample" then Figures.sample
+        when "trace" then trace(arguments["on"] == "1")
+        when "dump" then Dump.write(arguments["path"], arguments["how"])
+        when "names" then Names.write(arguments["path"])
+        else raise ArgumentError, "unknown command #{name}"
+        end
+      end
+
+      def hello
+        Figures.warm
+        {
+          "pid" => Process.pid,
+          "ruby" => RUBY_VERSION,
+          "engine" => RUBY_ENGINE,
+          "platform" => RUBY_PLATFORM,
+          "rack" => version(%i[Rack RELEASE]),
+          "rails" => version(%i[Rails VERSION STRING]),
+          "puma" => version(%i[Puma Const VERSION]) || version(%i[Puma Const PUMA_VERSION]),
+          "jit" => jit,
+          "threads" => Thread.list.size
+        }
+      end
+
+      # Reads a constant only if it is loaded already.
+      def version(path)
+        path.reduce(Object) do |container, name|
+          return nil unless container.is_a?(Module)
+
+          Core.constant(container, name)
+        end
+      end
+
+      def jit
+        %i[YJIT ZJIT RJIT MJIT].find do |name|
+          jit = Core.constant(RubyVM, name) if defined?(RubyVM)
+          jit.respond_to?(:enabled?) && jit.enabled?
+        end
+      end
+
+      def trace(on)
+        require "objspace"
+        if on
+          ObjectSpace.trace_object_allocations_start
+        else
+          ObjectSpace.trace_object_allocations_stop
+          ObjectSpace.trace_object_allocations_clear
+        end
+        nil
+      end
+    end
+  end
+end

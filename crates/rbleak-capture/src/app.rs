@@ -1,0 +1,345 @@
+//! A booted app: load, samples, dumps, and a clean end. Where faults of the
+//! connection become errors that a user understands.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use crate::agent::{About, Agent, DumpMethod, DumpTaken, Sample, required};
+use crate::boot;
+use crate::child::Child;
+use crate::connection::Fault;
+use crate::error::CaptureError;
+use crate::http::{Clients, Trouble};
+use crate::interrupt::Interrupt;
+use crate::launch::{Launch, Request};
+use crate::private_directory::PrivateDirectory;
+use crate::protocol::Fields;
+
+/// How long a process may take to end after its connections have.
+const LAST_BREATH: Duration = Duration::from_secs(2);
+
+/// A round of requests that all succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// How many.
+    pub requests: u64,
+    /// How long they took together.
+    pub elapsed: Duration,
+    /// How many were answered by a redirect.
+    pub redirects: u64,
+    /// Where the first of them pointed.
+    pub first_redirect: Option<String>,
+}
+
+/// A booted app. Dropping it kills everything it started.
+#[derive(Debug)]
+pub struct App {
+    // Dropped in this order: the child ends before its directory goes.
+    pub(crate) agents: Vec<Serving>,
+    pub(crate) driving: Driving,
+    pub(crate) child: Child,
+    pub(crate) directory: PrivateDirectory,
+    pub(crate) about: About,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) stop_timeout: Duration,
+    pub(crate) booted: Instant,
+    pub(crate) interrupt: Interrupt,
+    /// The process whose dumps are taken, once there was one.
+    pub(crate) dumped: Option<u32>,
+}
+
+/// A process that serves, and what it had when it was first and last sampled.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) agent: Agent,
+    pub(crate) first: Option<u64>,
+    pub(crate) last: u64,
+}
+
+/// Who sends the requests.
+#[derive(Debug)]
+pub(crate) enum Driving {
+    /// The driver in the app's own process.
+    InProcess,
+    /// We do.
+    Http(Clients),
+}
+
+impl App {
+    /// Starts an app and waits until it serves.
+    pub fn boot(launch: Launch, interrupt: &Interrupt) -> Result<App, CaptureError> {
+        boot::boot(launch, interrupt)
+    }
+
+    /// What it turned out to be.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// The process that serves; of several, the first.
+    pub fn pid(&self) -> u32 {
+        self.about.pid
+    }
+
+    /// The process that rbleak started: the root of the app's process tree.
+    pub fn root_pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// Sends exactly `count` requests; the first failure ends it.
+    pub fn run(&mut self, count: u64) -> Result<Load, CaptureError> {
+        let doing = "requests were sent";
+        match &self.driving {
+            Driving::Http(clients) => {
+                let child = &mut self.child;
+                let mut stop = || child.kill();
+                let (load, trouble) =
+                    clients.run(&self.requests, count, &self.interrupt, &mut stop);
+                match trouble {
+                    None => Ok(load),
+                    Some(trouble) => Err(self.trouble(trouble, load.requests, doing)),
+                }
+            }
+            Driving::InProcess => {
+                let patience = self.request_timeout;
+                let count = count.to_string();
+                let agent = &mut self.agents[0].agent;
+                let fields = agent
+                    .call("run", &[("n", &count)], patience, &self.interrupt)
+                    .map_err(|fault| self.fault(fault, 0, doing))?;
+                self.load(&fields)
+                    .map_err(|fault| self.fault(fault, 0, doing))?
+            }
+        }
+    }
+
+    /// Full garbage collections, then the figures.
+    pub fn sample(&mut self) -> Result<Sample, CaptureError> {
+        let mut sum: Option<Sample> = None;
+        for index in 0..self.agents.len() {
+            let at = self.booted.elapsed();
+            let serving = &mut self.agents[index];
+            let sample = serving
+                .agent
+                .sample(at, &self.interrupt)
+                .map_err(|fault| self.fault(fault, index, "a sample was taken"))?;
+            let serving = &mut self.agents[index];
+            serving.last = sample.live_slots.0;
+            serving.first.get_or_insert(sample.live_slots.0);
+            sum = Some(match sum {
+                Some(sum) => sum.plus(sample),
+                None => sample,
+            });
+        }
+        sum.ok_or(CaptureError::Protocol {
+            doing: "a sample was taken",
+            message: "no process serves".into(),
+        })
+    }
+
+    /// Switches the tracing of allocation sites on or off (and forgets them).
+    pub fn trace(&mut self, on: bool) -> Result<(), CaptureError> {
+        for index in 0..self.agents.len() {
+            self.agents[index]
+                .agent
+                .trace(on, &self.interrupt)
+                .map_err(|fault| self.fault(fault, index, "tracing was switched"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a heap dump. Of several processes, that of the one that has
+    /// grown most since its first sample; later dumps are of the same one.
+    pub fn dump(&mut self, sink: &mut dyn Write) -> Result<DumpTaken, CaptureError> {
+        self.dump_by(None, sink)
+    }
+
+    /// [`App::dump`] by a method of the caller's choice, for measurements;
+    /// one that can tear the dump tears it.
+    pub fn dump_by(
+        &mut self,
+        method: Option<DumpMethod>,
+        sink: &mut dyn Write,
+    ) -> Result<DumpTaken, CaptureError> {
+        let index = self.subject();
+        self.agents[index]
+            .agent
+            .dump(&self.directory, method, sink, &self.interrupt)
+            .map_err(|fault| self.fault(fault, index, "a heap dump was taken"))
+    }
+
+    /// Writes the names that belong to the last dump, one JSON object a line.
+    pub fn names(&mut self, sink: &mut dyn Write) -> Result<(), CaptureError> {
+        let index = self.subject();
+        self.agents[index]
+            .agent
+            .names(&self.directory, sink, &self.interrupt)
+            .map_err(|fault| self.fault(fault, index, "names were written"))
+    }
+
+    /// Ends the app: asks first, kills after the stop timeout.
+    pub fn stop(mut self) -> Result<(), CaptureError> {
+        self.child.stop(self.stop_timeout);
+        Ok(())
+    }
+
+    /// The process to dump.
+    fn subject(&mut self) -> usize {
+        let growth = |serving: &Serving| {
+            let first = serving.first.unwrap_or(serving.last);
+            serving.last as i64 - first as i64
+        };
+        let chosen = self
+            .dumped
+            .and_then(|pid| self.agents.iter().position(|s| s.agent.pid() == pid));
+        let index = chosen.unwrap_or_else(|| {
+            let grown = self.agents.iter().enumerate();
+            // Of equals the first: `max_by_key` would take the last.
+            grown
+                .rev()
+                .max_by_key(|(_, serving)| growth(serving))
+                .map_or(0, |(index, _)| index)
+        });
+        self.dumped = Some(self.agents[index].agent.pid());
+        index
+    }
+
+    /// What the driver says of a round.
+    fn load(&self, fields: &Fields) -> Result<Result<Load, CaptureError>, Fault> {
+        let done = required(fields, "done")?;
+        let text = |key| fields.text(key).unwrap_or_default().to_owned();
+        let failure = match fields.text("failed") {
+            None => {
+                let seconds = fields.float("seconds").unwrap_or(0.0);
+                return Ok(Ok(Load {
+                    requests: done,
+                    elapsed: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+                    redirects: fields.number("redirects").unwrap_or(0),
+                    first_redirect: fields.text("redirect").map(str::to_owned),
+                }));
+            }
+            Some("status") => CaptureError::RequestFailed {
+                method: text("method"),
+                path: text("path"),
+                status: required(fields, "status")? as u16,
+                done,
+                evidence: text("body"),
+            },
+            Some(_) => {
+                let (class, message, evidence) = exception(fields);
+                if fields.text("path").is_none() {
+                    CaptureError::CodeRaised {
+                        class,
+                        message,
+                        evidence,
+                    }
+                } else {
+                    CaptureError::RequestRaised {
+                        method: text("method"),
+                        path: text("path"),
+                        class,
+                        message,
+                        evidence,
+                    }
+                }
+            }
+        };
+        Ok(Err(failure))
+    }
+
+    fn trouble(&mut self, trouble: Trouble, done: u64, doing: &'static str) -> CaptureError {
+        match trouble {
+            Trouble::Interrupted => {
+                self.child.kill();
+                CaptureError::Interrupted
+            }
+            Trouble::Status {
+                request,
+                status,
+                body,
+            } => CaptureError::RequestFailed {
+                method: self.requests[request].method.clone(),
+                path: self.requests[request].path.clone(),
+                status,
+                done,
+                evidence: body,
+            },
+            Trouble::Lost { request, message } => {
+                if let Some(status) = self.child.ended_within(LAST_BREATH) {
+                    return died(&self.child, status, doing);
+                }
+                CaptureError::RequestLost {
+                    method: self.requests[request].method.clone(),
+                    path: self.requests[request].path.clone(),
+                    message,
+                    evidence: self.child.log_tail(),
+                }
+            }
+        }
+    }
+
+    fn fault(&mut self, fault: Fault, agent: usize, doing: &'static str) -> CaptureError {
+        let pid = self.agents[agent].agent.pid();
+        translate(&mut self.child, fault, pid, doing)
+    }
+}
+
+/// A fault of the connection to `pid`, as the user should hear of it.
+pub(crate) fn translate(
+    child: &mut Child,
+    fault: Fault,
+    pid: u32,
+    doing: &'static str,
+) -> CaptureError {
+    match fault {
+        Fault::Interrupted => {
+            child.kill();
+            CaptureError::Interrupted
+        }
+        Fault::Closed => match child.ended_within(LAST_BREATH) {
+            Some(status) => died(child, status, doing),
+            None => CaptureError::WorkerEnded {
+                pid,
+                doing,
+                evidence: child.log_tail(),
+            },
+        },
+        Fault::Silent(waited) => CaptureError::Silent {
+            doing,
+            waited,
+            evidence: child.log_tail(),
+        },
+        Fault::Refused(fields) => {
+            let (class, message, evidence) = exception(&fields);
+            CaptureError::Agent {
+                pid,
+                doing,
+                class,
+                message,
+                evidence,
+            }
+        }
+        Fault::Garbled(message) => CaptureError::Protocol { doing, message },
+        Fault::Sink(error) => CaptureError::Sink(error),
+        Fault::System(source) => CaptureError::System { doing, source },
+    }
+}
+
+fn died(child: &Child, status: String, doing: &'static str) -> CaptureError {
+    CaptureError::Died {
+        doing,
+        status,
+        log: child.log().to_owned(),
+        evidence: child.log_tail(),
+    }
+}
+
+/// Class, first line of the message, and everything.
+pub(crate) fn exception(fields: &Fields) -> (String, String, String) {
+    let class = fields.text("class").unwrap_or("error").to_owned();
+    let whole = fields.text("message").unwrap_or_default();
+    let message = whole.lines().next().unwrap_or_default().to_owned();
+    let backtrace = fields.text("backtrace").unwrap_or_default();
+    (class, message, format!("{whole}\n{backtrace}"))
+}
