@@ -17,6 +17,9 @@ pub struct RoundSample {
     pub malloc_in_use: Option<f64>,
     /// Bytes that the allocator holds free.
     pub malloc_free: Option<f64>,
+    /// Whether allocation tracing was on: its own tables then count in every
+    /// figure of bytes.
+    pub traced: bool,
 }
 
 /// Growth below these is no leak; per request.
@@ -89,21 +92,11 @@ impl Rounds {
         &self.samples
     }
 
-    /// Judges the rounds so far.
+    /// Judges the rounds so far; those under allocation tracing are left out.
     pub fn judge(&self, margins: &Margins) -> Signals {
-        let series = |value: &dyn Fn(&RoundSample) -> Option<f64>| -> Option<Vec<Point>> {
-            self.samples
-                .iter()
-                .map(|sample| {
-                    Some(Point {
-                        requests: sample.requests as f64,
-                        value: value(sample)?,
-                    })
-                })
-                .collect()
-        };
         let of = |value: &dyn Fn(&RoundSample) -> Option<f64>, margin| {
-            series(value).map(|points| assess(&points, margin))
+            self.series(value, |sample| !sample.traced)
+                .map(|points| assess(&points, margin))
         };
         let known = |value: &dyn Fn(&RoundSample) -> Option<f64>, margin| {
             of(value, margin).unwrap_or(Assessment {
@@ -122,6 +115,32 @@ impl Rounds {
             free,
             cause: cause(&objects, &memsize, malloc.as_ref()),
         }
+    }
+
+    /// Whether the number of objects still grows when the rounds under
+    /// allocation tracing are taken in, which come last: a cache that filled
+    /// in the meantime does not.
+    pub fn objects_go_on(&self, margins: &Margins) -> bool {
+        self.series(&|sample| Some(sample.live_slots), |_| true)
+            .is_some_and(|points| assess(&points, margins.objects).growth == Growth::Growing)
+    }
+
+    /// The points of one figure; `None` where it is not known throughout.
+    fn series(
+        &self,
+        value: &dyn Fn(&RoundSample) -> Option<f64>,
+        wanted: impl Fn(&RoundSample) -> bool,
+    ) -> Option<Vec<Point>> {
+        self.samples
+            .iter()
+            .filter(|sample| wanted(sample))
+            .map(|sample| {
+                Some(Point {
+                    requests: sample.requests as f64,
+                    value: value(sample)?,
+                })
+            })
+            .collect()
     }
 }
 
@@ -156,6 +175,7 @@ mod tests {
                 memsize: 1e7 + memsize * done,
                 malloc_in_use: malloc.map(|m| 5e7 + m * done),
                 malloc_free: None,
+                traced: false,
             });
         }
         rounds
@@ -174,6 +194,40 @@ mod tests {
         assert_eq!(cause_of(0.0, 0.0, Some(616.0)), Cause::Native);
         assert_eq!(cause_of(0.0, 0.0, Some(55.0)), Cause::Nothing);
         assert_eq!(cause_of(0.0, 0.0, None), Cause::Nothing);
+    }
+
+    #[test]
+    fn the_tracer_s_tables_are_no_growth() {
+        let mut all = rounds(9, 0.0, 0.0, Some(0.0));
+        for i in 9..13 {
+            all.push(RoundSample {
+                requests: i * 100,
+                live_slots: 1e5,
+                memsize: 1e9 * i as f64,
+                malloc_in_use: Some(1e9 * i as f64),
+                malloc_free: None,
+                traced: true,
+            });
+        }
+        assert_eq!(all.judge(&Margins::default()).cause, Cause::Nothing);
+        assert!(!all.objects_go_on(&Margins::default()));
+    }
+
+    #[test]
+    fn a_cache_that_fills_under_tracing_does_not_go_on() {
+        let mut all = rounds(9, 1.0, 40.0, None);
+        assert!(all.objects_go_on(&Margins::default()));
+        for i in 9..13 {
+            all.push(RoundSample {
+                requests: i * 100,
+                live_slots: 1e5 + 900.0,
+                memsize: 1e7,
+                malloc_in_use: None,
+                malloc_free: None,
+                traced: true,
+            });
+        }
+        assert!(!all.objects_go_on(&Margins::default()));
     }
 
     #[test]

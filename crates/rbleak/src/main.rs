@@ -1,2 +1,52 @@
-//! The `rbleak` command line.
-fn main() {}
+//! The `rbleak` command line: arguments → plan → run → document.
+//!
+//! The only crate that prints, exits, and reads the environment, the clock and
+//! the working directory. One file a command in `commands/`; domain values
+//! become a document there, and nowhere below.
+
+mod cli;
+mod commands;
+mod derailed;
+mod exit;
+mod files;
+mod hunt;
+mod run;
+mod shell;
+mod sources;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use exit::ExitStatus;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Hunt(args) => commands::hunt::run(args),
+        Command::Diff(args) => commands::diff::run(args),
+        Command::Demo(args) => commands::demo::run(args),
+    };
+    let status = result.unwrap_or_else(|error| {
+        let evidence = error
+            .downcast_ref::<rbleak_capture::CaptureError>()
+            .and_then(rbleak_capture::CaptureError::evidence);
+        shell::error(&sentence(&error), evidence);
+        ExitStatus::Failure
+    });
+    status.into()
+}
+
+/// The causes in one line; what an outer message already says is left out.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}

@@ -1,0 +1,154 @@
+//! `rbleak hunt`: boot and drive an app, decide, name what leaks.
+
+use crate::cli::HuntArgs;
+use crate::derailed::Defaults;
+use crate::exit::ExitStatus;
+use crate::hunt::diagnose::{Diagnosis, Evidence, diagnose};
+use crate::hunt::document::{RunLine, Told, document};
+use crate::hunt::measure::{Measured, measure};
+use crate::hunt::plan::Plan;
+use crate::run::{AppFacts, LoadFacts, Manifest, RunDirectory, Status};
+use crate::shell::{self, Progress};
+use crate::sources::Sources;
+use anyhow::{Context, Result};
+use jiff::ZonedDateTime;
+use rbleak_capture::{CaptureError, Interrupt};
+use rbleak_report::{Document, to_json};
+use rbleak_trend::{Cause, Margins};
+use std::path::Path;
+
+/// Runs the command.
+pub(crate) fn run(args: &HuntArgs) -> Result<ExitStatus> {
+    let defaults = Defaults::read(std::env::vars_os()).map_err(anyhow::Error::msg)?;
+    let here = std::env::current_dir().context("this folder is gone")?;
+    let plan = Plan::new(args, &defaults, &here)?;
+    let told = hunt(&plan, &here, args.all)?;
+    shell::show(&told.document, args.format, args.output.as_deref())?;
+    Ok(told.status)
+}
+
+/// What a hunt comes to.
+pub(crate) struct Conclusion {
+    pub(crate) document: Document,
+    pub(crate) status: ExitStatus,
+}
+
+/// Hunts as planned; the run is kept below the plan's folder of runs.
+pub(crate) fn hunt(plan: &Plan, here: &Path, all: bool) -> Result<Conclusion> {
+    let interrupt = interrupt_on_signals()?;
+    let now = ZonedDateTime::now();
+    let app = AppFacts {
+        target: plan.target(),
+        mode: plan.mode_name().to_owned(),
+        directory: plan.directory.clone(),
+        ..AppFacts::default()
+    };
+    let load = LoadFacts {
+        paths: plan.requests.iter().map(|r| r.path.clone()).collect(),
+        ..LoadFacts::default()
+    };
+    let mut run = RunDirectory::create(&plan.run_parent, &now, Manifest::new(&now, app, load))?;
+    let progress = Progress::new(plan.quiet);
+    let margins = Margins::default();
+    let result = measure(plan, &mut run, &interrupt, &progress, &margins)
+        .and_then(|measured| conclude(plan, &mut run, here, all, &margins, measured));
+    progress.done();
+    result.map_err(|error| failed(run, error))
+}
+
+fn conclude(
+    plan: &Plan,
+    run: &mut RunDirectory,
+    here: &Path,
+    all: bool,
+    margins: &Margins,
+    measured: Measured,
+) -> Result<Conclusion> {
+    let diagnosis = diagnosis_of(run, margins, &measured)?;
+    if !plan.keep_dumps {
+        run.drop_dumps()?;
+    }
+    run.manifest.status = Status::Complete;
+    let path = run.path();
+    let told = document(&Told {
+        app: &run.manifest.app,
+        load: &run.manifest.load,
+        margins,
+        diagnosis: &diagnosis,
+        caches: &measured.caches,
+        sources: &Sources::of_directory(&plan.directory),
+        run: Some(RunLine {
+            path: path
+                .strip_prefix(here)
+                .unwrap_or(path)
+                .display()
+                .to_string(),
+            dumps: run.manifest.dumps.len(),
+            bytes: run.dump_bytes(),
+        }),
+        all,
+    });
+    run.write("report.json", to_json(&told).as_bytes())?;
+    run.save()?;
+    Ok(Conclusion {
+        document: told,
+        status: status_of(diagnosis.signals.cause),
+    })
+}
+
+fn diagnosis_of(run: &RunDirectory, margins: &Margins, measured: &Measured) -> Result<Diagnosis> {
+    let records = &run.manifest.dumps;
+    if records.is_empty() {
+        return diagnose(&measured.rounds, margins, None);
+    }
+    let dumps: Vec<_> = records
+        .iter()
+        .map(|dump| (run.join(&dump.file), dump.requests))
+        .collect();
+    let names = records.iter().rev().find_map(|dump| dump.names.as_ref());
+    let evidence = Evidence::read(
+        &dumps,
+        names.map(|file| run.join(file)).as_deref(),
+        &run.manifest.app.agent_directory,
+    )?;
+    diagnose(&measured.rounds, margins, Some(&evidence))
+}
+
+/// The exit code of what was found.
+pub(crate) fn status_of(cause: Cause) -> ExitStatus {
+    match cause {
+        Cause::RubyObjects | Cause::RubyBytes | Cause::Native => ExitStatus::Found,
+        Cause::Nothing => ExitStatus::Clean,
+        Cause::Undecided => ExitStatus::Inconclusive,
+    }
+}
+
+/// Notes in the run's folder how it ended.
+fn failed(mut run: RunDirectory, error: anyhow::Error) -> anyhow::Error {
+    let interrupted = matches!(
+        error.downcast_ref::<CaptureError>(),
+        Some(CaptureError::Interrupted)
+    );
+    run.manifest.status = if interrupted {
+        Status::Interrupted
+    } else {
+        Status::Failed
+    };
+    run.manifest.error = Some(format!("{error:#}"));
+    if let Err(unwritten) = run.save() {
+        shell::warn(&format!("{unwritten:#}"));
+    }
+    error
+}
+
+/// The first signal asks for a clean stop, a second one ends rbleak at once.
+fn interrupt_on_signals() -> Result<Interrupt> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let interrupt = Interrupt::new();
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_conditional_shutdown(signal, 2, interrupt.flag())
+            .and_then(|_| signal_hook::flag::register(signal, interrupt.flag()))
+            .context("cannot watch for Ctrl-C")?;
+    }
+    Ok(interrupt)
+}

@@ -1,0 +1,66 @@
+//! Files are written under a temporary name, mode 0600, then renamed: what is
+//! there under its own name is whole, and heap dumps are nobody else's to read.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use tempfile::NamedTempFile;
+
+/// Lets `fill` write a file that appears at `path` only once it is complete.
+/// On an error nothing is left behind, and what was at `path` stays.
+pub(crate) fn write_atomically<T, E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<T, E>,
+) -> Result<T, E> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // tempfile creates with mode 0600.
+    let temporary = NamedTempFile::with_prefix_in(".rbleak-", directory)?;
+    let mut out = BufWriter::new(temporary.as_file());
+    let value = fill(&mut out)?;
+    out.flush()?;
+    drop(out);
+    temporary.persist(path).map_err(|error| error.error)?;
+    Ok(value)
+}
+
+/// Creates `path` and what is missing above it; the last one with mode 0700.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        std::fs::write(&path, "old").unwrap();
+        let result: io::Result<()> = write_atomically(&path, |out| {
+            out.write_all(b"half")?;
+            Err(io::Error::other("disk full"))
+        });
+        assert!(result.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_written_file_is_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        write_atomically(&path, |out| out.write_all(b"whole")).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+    }
+}

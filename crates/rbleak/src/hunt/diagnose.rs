@@ -1,0 +1,260 @@
+//! From a recorded run to what leaks and who holds it.
+
+use anyhow::{Context, Result};
+use rbleak_heap::trace::{Holder, TraceInput, holders};
+use rbleak_heap::{Diff, Heap, Identity, Names, ReadOptions, diff};
+use rbleak_trend::{Margins, Rounds, Signals};
+use std::path::{Path, PathBuf};
+
+/// Dumps of one hunt, oldest first, and the names of the last.
+pub(crate) struct Evidence {
+    pub(crate) heaps: Vec<Heap>,
+    pub(crate) names: Names,
+    /// Requests since the first sample at each dump.
+    pub(crate) requests: Vec<u64>,
+    /// Where the agent's own code lay.
+    pub(crate) agent_directory: PathBuf,
+}
+
+/// What the rounds and the dumps say.
+pub(crate) struct Diagnosis {
+    pub(crate) signals: Signals,
+    /// Holders whose growth went on from dump to dump, the largest first.
+    pub(crate) growing: Vec<Ranked>,
+    /// Holders that had grown and stopped, or whose content was replaced.
+    pub(crate) levelled: Vec<Ranked>,
+    /// Holders too small to matter.
+    pub(crate) noise: usize,
+    /// Slots that were given to another object between two dumps.
+    pub(crate) reused_slots: u64,
+    /// Remarks on the dumps.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A holder and its rates.
+pub(crate) struct Ranked {
+    pub(crate) holder: Holder,
+    pub(crate) objects_per_request: f64,
+    pub(crate) bytes_per_request: f64,
+    /// Of the bytes of all new objects.
+    pub(crate) share: f64,
+    pub(crate) sites: Vec<RankedSite>,
+}
+
+/// Where some of a holder's objects are born.
+pub(crate) struct RankedSite {
+    /// Path, line and method; `None` for objects without a site.
+    pub(crate) place: Option<Place>,
+    pub(crate) class: String,
+    pub(crate) objects_per_request: f64,
+    /// On average.
+    pub(crate) bytes_each: f64,
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) method: Option<String>,
+    pub(crate) in_app: bool,
+}
+
+/// The later of two intervals must bring this share of what the earlier
+/// brought, and the other way round: a leak brings the same each time, a cache
+/// that fills or is replaced does not.
+const STEADY: f64 = 0.3;
+/// A holder that keeps less than this of all new bytes, and of all new
+/// objects, is noise.
+const MIN_SHARE: f64 = 0.01;
+/// So many new objects for each entry: no cache of that many entries.
+const OBJECTS_PER_ENTRY: u64 = 50;
+
+impl Evidence {
+    /// Reads dumps and names from files.
+    pub(crate) fn read(
+        dumps: &[(PathBuf, u64)],
+        names: Option<&Path>,
+        agent_directory: &Path,
+    ) -> Result<Evidence> {
+        let options = ReadOptions::default();
+        let heaps = dumps
+            .iter()
+            .map(|(path, _)| Ok(Heap::open(path, &options)?))
+            .collect::<Result<Vec<Heap>>>()?;
+        let names = match names {
+            Some(path) => {
+                let file = std::fs::File::open(path)
+                    .and_then(zstd::Decoder::new)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                Names::read(std::io::BufReader::new(file))
+                    .with_context(|| format!("cannot read {}", path.display()))?
+            }
+            None => Names::default(),
+        };
+        Ok(Evidence {
+            heaps,
+            names,
+            requests: dumps.iter().map(|(_, requests)| *requests).collect(),
+            agent_directory: agent_directory.to_owned(),
+        })
+    }
+}
+
+/// Judges `rounds`, and where there is `evidence`, says who holds what grows.
+pub(crate) fn diagnose(
+    rounds: &Rounds,
+    margins: &Margins,
+    evidence: Option<&Evidence>,
+) -> Result<Diagnosis> {
+    let mut diagnosis = Diagnosis {
+        signals: rounds.judge(margins),
+        growing: Vec::new(),
+        levelled: Vec::new(),
+        noise: 0,
+        reused_slots: 0,
+        warnings: Vec::new(),
+    };
+    if let Some(evidence) = evidence {
+        name_holders(&mut diagnosis, evidence)?;
+    }
+    Ok(diagnosis)
+}
+
+fn name_holders(diagnosis: &mut Diagnosis, evidence: &Evidence) -> Result<()> {
+    let found = diff(&evidence.heaps, Identity::Auto)?;
+    diagnosis.reused_slots = found.reused_slots().0;
+    if found.compacted() {
+        diagnosis.warnings.push(
+            "the heap was compacted between the dumps: objects moved, and survivors are counted too low"
+                .to_owned(),
+        );
+    }
+    let first_seen = first_seen(&found);
+    let agent = evidence.agent_directory.clone();
+    let is_tool_file = move |file: &str| Path::new(file).starts_with(&agent);
+    let all = holders(&TraceInput {
+        heaps: &evidence.heaps,
+        first_seen: &first_seen,
+        names: &evidence.names,
+        is_tool_file: &is_tool_file,
+    });
+    let Some(heap) = evidence.heaps.last() else {
+        return Ok(());
+    };
+    let bytes: u64 = all.iter().map(|h| h.bytes.0).sum();
+    let objects: u64 = all.iter().map(|h| h.objects.0).sum();
+    for holder in all {
+        let share = ratio(holder.bytes.0, bytes);
+        let trend = trend(&holder, &evidence.requests);
+        let small = share < MIN_SHARE && ratio(holder.objects.0, objects) < MIN_SHARE;
+        if small || trend == Trend::Single {
+            diagnosis.noise += 1;
+            continue;
+        }
+        let ranked = rank(heap, holder, share, &evidence.requests);
+        match trend {
+            Trend::Growing => diagnosis.growing.push(ranked),
+            _ => diagnosis.levelled.push(ranked),
+        }
+    }
+    Ok(())
+}
+
+/// For each object of the last dump the dump in which it was seen first.
+fn first_seen(found: &Diff<'_>) -> Vec<u8> {
+    let newest = (found.heaps().len() - 1) as u8;
+    let mut seen = vec![0; found.last().len()];
+    for survivor in found.survivors() {
+        seen[survivor.id.index()] = survivor.first_seen as u8;
+    }
+    for id in found.newest() {
+        seen[id.index()] = newest;
+    }
+    seen
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trend {
+    Growing,
+    Stopped,
+    /// A handful of objects, once.
+    Single,
+}
+
+/// Whether growth went on from dump to dump.
+fn trend(holder: &Holder, requests: &[u64]) -> Trend {
+    let rates: Vec<f64> = holder
+        .born
+        .iter()
+        .zip(requests)
+        .skip(1)
+        .zip(requests)
+        .map(|((born, now), before)| born.0 as f64 / now.saturating_sub(*before).max(1) as f64)
+        .collect();
+    let most = rates.iter().copied().fold(0.0, f64::max);
+    let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
+    if holder.objects.0 < 10 {
+        return Trend::Single;
+    }
+    if least < STEADY * most || is_replaced(holder) {
+        Trend::Stopped
+    } else {
+        Trend::Growing
+    }
+}
+
+/// A bounded cache at its bound takes in as much as it lets go: entries are
+/// new, their number is not. A list held by one entry is told apart by its
+/// many objects for each entry.
+fn is_replaced(holder: &Holder) -> bool {
+    let lengths: Option<Vec<u64>> = holder.lengths.iter().copied().collect();
+    let Some(lengths) = lengths.filter(|lengths| lengths.len() > 2) else {
+        return false;
+    };
+    let (before, after) = (lengths[lengths.len() - 2], lengths[lengths.len() - 1]);
+    after <= before && holder.objects.0 < after.saturating_mul(OBJECTS_PER_ENTRY)
+}
+
+fn rank(heap: &Heap, holder: Holder, share: f64, requests: &[u64]) -> Ranked {
+    let span = match requests {
+        [first, .., last] => last.saturating_sub(*first).max(1) as f64,
+        _ => 1.0,
+    };
+    let sites = holder
+        .sites
+        .iter()
+        .map(|site| RankedSite {
+            place: site.site.map(|id| {
+                let info = heap.site_info(id);
+                Place {
+                    file: info.file.to_owned(),
+                    line: info.line,
+                    method: info.method.map(str::to_owned),
+                    in_app: rbleak_heap::origin(info.file) == rbleak_heap::Origin::App,
+                }
+            }),
+            class: site.class.clone(),
+            objects_per_request: site.objects.0 as f64 / span,
+            bytes_each: ratio(site.bytes.0, site.objects.0),
+            objects: site.objects.0,
+            bytes: site.bytes.0,
+        })
+        .collect();
+    Ranked {
+        objects_per_request: holder.objects.0 as f64 / span,
+        bytes_per_request: holder.bytes.0 as f64 / span,
+        share,
+        sites,
+        holder,
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}

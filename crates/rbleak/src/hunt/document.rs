@@ -1,0 +1,541 @@
+//! What a hunt found, as a document.
+
+use super::diagnose::{Diagnosis, Place, Ranked, RankedSite};
+use crate::run::{AppFacts, LoadFacts};
+use crate::sources::Sources;
+use rbleak_heap::trace::HolderName;
+use rbleak_report::{
+    Block, Document, Fact, Finding, Line, Note, Section, Tone, Value, Verdict, json,
+};
+use rbleak_trend::{Assessment, Cause, Growth, Margins};
+use rbleak_units::{Bytes, Interval, grouped};
+
+/// What the document is made of.
+pub(crate) struct Told<'a> {
+    pub(crate) app: &'a AppFacts,
+    pub(crate) load: &'a LoadFacts,
+    pub(crate) margins: &'a Margins,
+    pub(crate) diagnosis: &'a Diagnosis,
+    pub(crate) caches: &'a [Cache],
+    pub(crate) sources: &'a Sources,
+    /// The run's folder, its dumps and their size; `None` for a recorded run.
+    pub(crate) run: Option<RunLine>,
+    /// List what levelled off.
+    pub(crate) all: bool,
+}
+
+/// Where the run lies.
+pub(crate) struct RunLine {
+    pub(crate) path: String,
+    pub(crate) dumps: usize,
+    pub(crate) bytes: u64,
+}
+
+/// A named container that grew for a while and then stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cache {
+    /// `Leaky::CACHE`.
+    pub(crate) name: String,
+    /// `Hash`.
+    pub(crate) class: String,
+    /// Entries at the first look and at the last.
+    pub(crate) entries: (u64, u64),
+}
+
+const MAX_FINDINGS: usize = 10;
+const MAX_SITES: usize = 6;
+
+/// Builds the document.
+pub(crate) fn document(told: &Told<'_>) -> Document {
+    let mut document = Document::new("rbleak/hunt/v1");
+    document.push(Block::Facts(head(told)));
+    document.push(Block::Verdict(verdict(told)));
+    let growing = &told.diagnosis.growing;
+    let shown = if told.all {
+        growing.len()
+    } else {
+        MAX_FINDINGS
+    };
+    if !growing.is_empty() {
+        document.push(Block::Findings(
+            growing
+                .iter()
+                .take(shown)
+                .map(|ranked| finding(told, ranked))
+                .collect(),
+        ));
+    }
+    let tail = tail(told, growing.len().saturating_sub(shown));
+    if !tail.is_empty() {
+        document.push(Block::Facts(tail));
+    }
+    for warning in warnings(told) {
+        document.note(Note::warning(warning));
+    }
+    document
+}
+
+fn head(told: &Told<'_>) -> Vec<Fact> {
+    let (app, load) = (told.app, told.load);
+    let mut words = vec![app.target.clone()];
+    words.extend(app.frameworks.iter().cloned());
+    words.extend(app.ruby.iter().map(|ruby| format!("Ruby {ruby}")));
+    words.push(app.mode.clone());
+    let mut facts = vec![Fact::new("app", words.join(" · "), json!(app))];
+    if let Some(allocator) = &app.allocator {
+        facts.push(Fact::new(
+            "allocator",
+            allocator.clone(),
+            json!({ "kind": app.allocator_kind, "summary": allocator }),
+        ));
+    }
+    let unit = if app.mode == "code" {
+        "calls"
+    } else {
+        "requests"
+    };
+    facts.push(Fact::new(
+        "load",
+        format!(
+            "{} rounds × {} {unit} in {:.1} s{}",
+            load.rounds,
+            grouped(load.requests_per_round),
+            load.seconds,
+            if load.paths.is_empty() {
+                String::new()
+            } else {
+                format!(" · {}", load.paths.join(" "))
+            }
+        ),
+        json!(load),
+    ));
+    facts
+}
+
+fn verdict(told: &Told<'_>) -> Verdict {
+    let signals = &told.diagnosis.signals;
+    let per = if told.app.mode == "code" {
+        "call"
+    } else {
+        "request"
+    };
+    let objects = signals.objects.rate;
+    let bytes = signals.memsize.rate;
+    let malloc = signals.malloc.and_then(|m| m.rate);
+    let (word, tone, headline, details) = match signals.cause {
+        Cause::RubyObjects => (
+            "LEAK",
+            Tone::Bad,
+            format!(
+                "{} Ruby objects, {} per {per} (95 %: {}; {})",
+                objects.map_or("more".into(), |r| format!("{:+.2}", r.estimate)),
+                bytes.map_or("?".into(), |r| signed_bytes(r.estimate)),
+                objects.map_or("?".into(), object_range),
+                bytes.map_or("?".into(), byte_range),
+            ),
+            vec![format!(
+                "{} · {}",
+                native_words(signals.malloc.as_ref(), bytes, told.margins),
+                allocator_words(signals.free.as_ref())
+            )],
+        ),
+        Cause::RubyBytes => (
+            "LEAK",
+            Tone::Bad,
+            format!(
+                "{} per {per} in Ruby objects that grow in place (95 %: {})",
+                bytes.map_or("?".into(), |r| signed_bytes(r.estimate)),
+                bytes.map_or("?".into(), byte_range),
+            ),
+            vec![
+                format!(
+                    "{}: a String, Array or Hash is appended to",
+                    flat_objects(objects, per)
+                ),
+                allocator_words(signals.free.as_ref()),
+            ],
+        ),
+        Cause::Native => (
+            "LEAK",
+            Tone::Bad,
+            format!(
+                "native memory, {} per {per} (95 %: {})",
+                malloc.map_or("?".into(), |r| signed_bytes(r.estimate)),
+                malloc.map_or("?".into(), byte_range),
+            ),
+            vec![
+                format!(
+                    "ruled out: {}; their size {} per {per} (95 %: {})",
+                    flat_objects(objects, per),
+                    bytes.map_or("?".into(), |r| signed_bytes(r.estimate)),
+                    bytes.map_or("?".into(), byte_range),
+                ),
+                format!(
+                    "ruled out: {}; the growth is memory in use, malloc'ed by a C extension or library",
+                    allocator_words(signals.free.as_ref())
+                ),
+            ],
+        ),
+        Cause::Nothing => (
+            "NO LEAK",
+            Tone::Good,
+            format!(
+                "{}, {} per {per} (95 %: {}; {})",
+                flat_objects(objects, per),
+                bytes.map_or("?".into(), |r| signed_bytes(r.estimate)),
+                objects.map_or("?".into(), object_range),
+                bytes.map_or("?".into(), byte_range),
+            ),
+            vec![format!(
+                "{} · {}",
+                native_words(signals.malloc.as_ref(), bytes, told.margins),
+                allocator_words(signals.free.as_ref())
+            )],
+        ),
+        Cause::Undecided => (
+            "INCONCLUSIVE",
+            Tone::Warning,
+            format!(
+                "{} rounds were not enough to tell growth from noise",
+                told.load.rounds
+            ),
+            undecided_details(told, per),
+        ),
+    };
+    Verdict {
+        word: word.to_owned(),
+        tone,
+        headline,
+        details,
+        data: json!({
+            "cause": cause_name(signals.cause),
+            "objects_per_request": interval(objects),
+            "object_bytes_per_request": interval(bytes),
+            "malloc_in_use_bytes_per_request": interval(malloc),
+            "malloc_free_bytes_per_request": interval(signals.free.and_then(|f| f.rate)),
+            "margins": {
+                "objects_per_request": told.margins.objects,
+                "object_bytes_per_request": told.margins.object_bytes,
+                "native_bytes_per_request": told.margins.native_bytes,
+            },
+        }),
+    }
+}
+
+fn undecided_details(told: &Told<'_>, per: &str) -> Vec<String> {
+    let signals = &told.diagnosis.signals;
+    let mut lines = Vec::new();
+    if let (Growth::Undecided, Some(rate)) = (signals.objects.growth, signals.objects.rate) {
+        lines.push(format!(
+            "Ruby objects {:+.2} per {per} (95 %: {}), margin {}",
+            rate.estimate,
+            object_range(rate),
+            told.margins.objects
+        ));
+    }
+    let bytes = [
+        (
+            "their bytes",
+            Some(signals.memsize),
+            told.margins.object_bytes,
+        ),
+        ("native memory", signals.malloc, told.margins.native_bytes),
+    ];
+    for (what, assessment, margin) in bytes {
+        if let Some(Assessment {
+            growth: Growth::Undecided,
+            rate: Some(rate),
+        }) = assessment
+        {
+            lines.push(format!(
+                "{what} {} per {per} (95 %: {}), margin {margin} B",
+                signed_bytes(rate.estimate),
+                byte_range(rate),
+            ));
+        }
+    }
+    lines.push("more rounds, or larger ones, may tell: --rounds N, --requests N".to_owned());
+    lines
+}
+
+fn flat_objects(rate: Option<Interval>, per: &str) -> String {
+    match rate {
+        Some(rate) => format!("Ruby objects flat at {:+.2} per {per}", rate.estimate),
+        None => "Ruby objects flat".to_owned(),
+    }
+}
+
+fn native_words(malloc: Option<&Assessment>, bytes: Option<Interval>, margins: &Margins) -> String {
+    let Some(malloc) = malloc else {
+        return "native memory not known (no Fiddle in this Ruby, or no glibc or jemalloc)"
+            .to_owned();
+    };
+    match malloc.rate {
+        // Slots and what objects hold beside them lie behind malloc too, and
+        // its own overhead was measured at about a third.
+        Some(rate) => {
+            let explained = bytes.map_or(0.0, |b| b.estimate.max(0.0) * 1.5) + margins.native_bytes;
+            if malloc.growth == Growth::Growing && rate.estimate > explained {
+                format!(
+                    "native memory {} per request beside them",
+                    signed_bytes(rate.estimate - bytes.map_or(0.0, |b| b.estimate))
+                )
+            } else {
+                "native memory flat".to_owned()
+            }
+        }
+        None => "native memory not known".to_owned(),
+    }
+}
+
+fn allocator_words(free: Option<&Assessment>) -> String {
+    match free {
+        Some(Assessment {
+            growth: Growth::Growing,
+            rate: Some(rate),
+        }) => format!(
+            "allocator keeps {} per request free",
+            signed_bytes(rate.estimate)
+        ),
+        Some(_) => "allocator flat".to_owned(),
+        None => "allocator not known".to_owned(),
+    }
+}
+
+fn finding(told: &Told<'_>, ranked: &Ranked) -> Finding {
+    let sources = told.sources;
+    let title = sources.shorten_within(&ranked.holder.name.to_string());
+    let per = if told.app.mode == "code" {
+        "call"
+    } else {
+        "request"
+    };
+    let summary = format!(
+        "holds {:.0} % of the growth: {} per {per}, {} in {} objects",
+        ranked.share * 100.0,
+        Bytes(ranked.bytes_per_request.round() as u64),
+        ranked.holder.bytes,
+        ranked.holder.objects,
+    );
+    let path = path_words(told, ranked);
+    let mut sections = vec![
+        Section::new("allocated", site_lines(told, ranked, per)),
+        Section::new("held by", [path.clone()]),
+    ];
+    let main = ranked
+        .sites
+        .iter()
+        .find_map(|site| site.place.as_ref().filter(|place| place.in_app));
+    if let Some(place) = main {
+        let lines: Vec<Line> = sources
+            .excerpt(&place.file, place.line)
+            .into_iter()
+            .map(|(text, emphasis)| Line { text, emphasis })
+            .collect();
+        if !lines.is_empty() {
+            sections.push(Section {
+                label: "source".to_owned(),
+                lines,
+            });
+        }
+    }
+    Finding {
+        data: json!({
+            "holder": title,
+            "path": path,
+            "share": ranked.share,
+            "objects": ranked.holder.objects.0,
+            "bytes": ranked.holder.bytes.0,
+            "objects_per_request": ranked.objects_per_request,
+            "bytes_per_request": ranked.bytes_per_request,
+            "born_objects_by_dump": ranked.holder.born.iter().map(|b| b.0).collect::<Vec<_>>(),
+            "sites": ranked.sites.iter().map(|site| site_data(sources, site)).collect::<Vec<_>>(),
+        }),
+        title,
+        summary,
+        sections,
+    }
+}
+
+fn path_words(told: &Told<'_>, ranked: &Ranked) -> String {
+    let mut words = Vec::new();
+    match &ranked.holder.name {
+        HolderName::Named(name) | HolderName::Thread(name) | HolderName::Root(name) => {
+            words.push(name.clone());
+        }
+        // Their first step says the same.
+        HolderName::Closure(_) | HolderName::Instance(_) | HolderName::Module(_) => {}
+    }
+    for step in &ranked.holder.path {
+        words.extend(step.edge.clone());
+        words.push(step.object.clone());
+    }
+    told.sources.shorten_within(&words.join(" → "))
+}
+
+fn site_lines(told: &Told<'_>, ranked: &Ranked, per: &str) -> Vec<String> {
+    let place = |site: &RankedSite| match &site.place {
+        Some(place) => format!("{}:{}", told.sources.shorten(&place.file), place.line),
+        None => "(no allocation site)".to_owned(),
+    };
+    let shown = &ranked.sites[..ranked.sites.len().min(MAX_SITES)];
+    let wide = |text: &dyn Fn(&RankedSite) -> usize| shown.iter().map(text).max().unwrap_or(0);
+    let (places, classes) = (
+        wide(&|site| place(site).chars().count()),
+        wide(&|site| site.class.chars().count()),
+    );
+    let mut lines: Vec<String> = shown
+        .iter()
+        .map(|site| {
+            format!(
+                "{:<places$}  {:<classes$}  {:>6.2}/{per}  {:>7}",
+                place(site),
+                site.class,
+                site.objects_per_request,
+                Bytes(site.bytes_each.round() as u64).to_string(),
+            )
+        })
+        .collect();
+    if ranked.sites.len() > shown.len() {
+        lines.push(format!(
+            "… and {} more sites",
+            ranked.sites.len() - shown.len()
+        ));
+    }
+    lines
+}
+
+fn site_data(sources: &Sources, site: &RankedSite) -> Value {
+    let place = |get: &dyn Fn(&Place) -> Value| site.place.as_ref().map_or(Value::Null, get);
+    json!({
+        "file": place(&|p| json!(sources.shorten(&p.file))),
+        "line": place(&|p| json!(p.line)),
+        "method": place(&|p| json!(p.method)),
+        "in_app": place(&|p| json!(p.in_app)),
+        "class": site.class,
+        "objects": site.objects,
+        "bytes": site.bytes,
+        "objects_per_request": site.objects_per_request,
+    })
+}
+
+fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if not_shown > 0 {
+        facts.push(Fact::new(
+            "more",
+            format!("{not_shown} more findings (--all)"),
+            json!(not_shown),
+        ));
+    }
+    let mut levelled: Vec<(String, Value)> = told
+        .diagnosis
+        .levelled
+        .iter()
+        .map(|ranked| {
+            let name = told.sources.shorten_within(&ranked.holder.name.to_string());
+            let text = format!("{name} ({} objects)", ranked.holder.objects);
+            (
+                text,
+                json!({ "holder": name, "objects": ranked.holder.objects.0 }),
+            )
+        })
+        .collect();
+    for cache in told.caches {
+        let known = told.diagnosis.levelled.iter().chain(&told.diagnosis.growing).any(|ranked| {
+            matches!(&ranked.holder.name, HolderName::Named(name) if *name == cache.name)
+        });
+        if !known {
+            levelled.push((
+                format!(
+                    "{} ({}, {} entries)",
+                    cache.name,
+                    cache.class,
+                    grouped(cache.entries.1)
+                ),
+                json!({
+                    "holder": cache.name,
+                    "class": cache.class,
+                    "entries_before": cache.entries.0,
+                    "entries_after": cache.entries.1,
+                }),
+            ));
+        }
+    }
+    if !levelled.is_empty() {
+        let shown = if told.all { levelled.len() } else { 3 };
+        let mut text = levelled
+            .iter()
+            .take(shown)
+            .map(|(text, _)| text.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        if levelled.len() > shown {
+            text.push_str(&format!(" and {} more (--all)", levelled.len() - shown));
+        }
+        let data: Vec<Value> = levelled.into_iter().map(|(_, data)| data).collect();
+        facts.push(Fact::new("levelled_off", text, json!(data)));
+    }
+    if let Some(run) = &told.run {
+        let mut text = run.path.clone();
+        if run.dumps > 0 {
+            text.push_str(&format!("  ({} dumps, {})", run.dumps, Bytes(run.bytes)));
+        }
+        let mut fact = Fact::new(
+            "run",
+            text,
+            json!({ "path": run.path, "dumps": run.dumps, "dump_bytes": run.bytes }),
+        );
+        if run.dumps > 0 {
+            fact = fact.hint(format!("rbleak diff {}/?.ndjson.zst", run.path));
+        }
+        facts.push(fact);
+    }
+    facts
+}
+
+fn warnings(told: &Told<'_>) -> Vec<String> {
+    let mut all = told.diagnosis.warnings.clone();
+    if let Some(target) = &told.load.redirected_to {
+        all.push(format!(
+            "requests were answered by a redirect to {target}: what lies behind it was not exercised"
+        ));
+    }
+    all
+}
+
+fn signed_bytes(value: f64) -> String {
+    let rounded = value.round();
+    let sign = if rounded < 0.0 { "-" } else { "+" };
+    format!("{sign}{}", Bytes(rounded.abs() as u64))
+}
+
+fn object_range(rate: Interval) -> String {
+    format!("{:.2}–{:.2}", rate.low + 0.0, rate.high + 0.0)
+}
+
+fn byte_range(rate: Interval) -> String {
+    let (low, high) = (rate.low.round() + 0.0, rate.high.round() + 0.0);
+    if low.abs() < 1000.0 && high.abs() < 1000.0 {
+        format!("{low:.0}–{high:.0} B")
+    } else {
+        format!("{}–{}", signed_bytes(low), signed_bytes(high))
+    }
+}
+
+fn interval(rate: Option<Interval>) -> Value {
+    rate.map_or(
+        Value::Null,
+        |r| json!({ "estimate": r.estimate, "low": r.low, "high": r.high, "confidence": 0.95 }),
+    )
+}
+
+fn cause_name(cause: Cause) -> &'static str {
+    match cause {
+        Cause::RubyObjects => "ruby_objects",
+        Cause::RubyBytes => "ruby_bytes",
+        Cause::Native => "native",
+        Cause::Nothing => "nothing",
+        Cause::Undecided => "undecided",
+    }
+}

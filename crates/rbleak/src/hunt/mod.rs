@@ -1,0 +1,12 @@
+//! A hunt: plan, measure, diagnose, say.
+//!
+//! ```text
+//! flags ─▶ Plan ─measure─▶ rounds, dumps (in the run's folder) ─diagnose─▶ Diagnosis ─▶ Document
+//! ```
+//! The diagnosis knows only what was recorded, so that a recorded run (the
+//! demo without a Ruby) takes the same way as a live one.
+
+pub(crate) mod diagnose;
+pub(crate) mod document;
+pub(crate) mod measure;
+pub(crate) mod plan;

@@ -1,0 +1,97 @@
+# frozen_string_literal: true
+
+# The body of script/bench: makes three dumps of one process, times rbleak and
+# heapy on them in turn, and times hunts of the example app.
+require "benchmark"
+require "fileutils"
+require "rbconfig"
+
+TARGET, OBJECTS = ARGV[0], Integer(ARGV[1])
+RBLEAK = File.join(TARGET, "release", "rbleak")
+DUMPS = File.join(TARGET, "bench", OBJECTS.to_s)
+ROUNDS = 3
+
+# Hashes, strings, arrays, structs and closures; a thousand of them leak
+# between A and B, and again between B and C.
+MAKER = <<~'RUBY'
+  require "objspace"
+  ObjectSpace.trace_object_allocations_start
+  Row = Struct.new(:id, :name, :tags)
+  def filler(n)
+    Row.new(n, "row number #{n} " * 3, ["tag #{n % 50}", n.to_s])
+  end
+  def leak(n)
+    { id: n, name: "leaked #{n} " * 5, block: -> { n } }
+  end
+  all = Array.new(Integer(ARGV[0]) / 5) { |n| filler(n) }
+  leaked = []
+  %w[A B C].each do |label|
+    1000.times { |n| leaked << leak(n) } unless label == "A"
+    3.times { GC.start }
+    File.open(File.join(ARGV[1], "#{label}.json"), "w") { |io| ObjectSpace.dump_all(output: io) }
+  end
+  all.size
+RUBY
+
+def make_dumps
+  return if File.exist?(File.join(DUMPS, "C.json"))
+
+  FileUtils.mkdir_p(DUMPS)
+  system(RbConfig.ruby, "-e", MAKER, OBJECTS.to_s, DUMPS) or abort "bench: no dumps could be made"
+end
+
+def time(*command)
+  Benchmark.realtime { system(*command, out: File::NULL, err: File::NULL) }
+end
+
+# Peak resident memory of a command, in bytes.
+def peak(*command)
+  pid = spawn(*command, out: File::NULL, err: File::NULL)
+  largest = 0
+  until Process.waitpid(pid, Process::WNOHANG)
+    status = File.read("/proc/#{pid}/status") rescue break
+    largest = [largest, status[/VmHWM:\s+(\d+)/, 1].to_i].max
+    sleep 0.005
+  end
+  largest * 1024
+end
+
+def median(values)
+  values.sort[values.size / 2]
+end
+
+def row(name, seconds, peak = nil, ratio = nil)
+  puts format("%-34s %9.3f s %9s %10s", name, seconds, peak ? "#{peak / 1_000_000} MB" : "", ratio ? format("× %.1f", ratio) : "")
+end
+
+make_dumps
+dumps = %w[A B C].map { |label| File.join(DUMPS, "#{label}.json") }
+puts "three dumps, #{dumps.sum { |dump| File.size(dump) } / 1_000_000} MB, #{`wc -l < #{dumps.last}`.strip} lines in the last; " \
+     "ruby #{RUBY_VERSION}, medians of #{ROUNDS}, page cache warm"
+commands = {
+  "wc -l" => ["wc", "-l", *dumps],
+  "rbleak diff" => [RBLEAK, "diff", *dumps],
+  "rbleak diff --identity address" => [RBLEAK, "diff", "--identity", "address", *dumps],
+  "heapy diff" => ["heapy", "diff", *dumps]
+}
+commands.each_value { |command| time(*command) }
+times = Hash.new { |hash, name| hash[name] = [] }
+ROUNDS.times { commands.each { |name, command| times[name] << time(*command) } }
+heapy = median(times["heapy diff"])
+commands.each { |name, command| row(name, median(times[name]), peak(*command), heapy / median(times[name])) }
+puts "(× how many times as fast as heapy)", ""
+
+puts "hunts of examples/leaky, boot included"
+leaky = File.expand_path("../examples/leaky", __dir__)
+runs = File.join(TARGET, "bench", "runs")
+hunts = {
+  "hunt --path /leak" => %w[--path /leak],
+  "hunt --path /clean" => %w[--path /clean],
+  "hunt --path /native" => %w[--path /native],
+  "hunt --path /leak -- puma" => %w[--path /leak -- puma -t 5:5 -b tcp://127.0.0.1:{port}]
+}
+hunts.each do |name, flags|
+  command = [RBLEAK, "hunt", "--run-dir", runs, "--keep-dumps", "no", "-C", leaky, *flags]
+  row(name, median(Array.new(ROUNDS) { time(*command) }))
+end
+FileUtils.rm_rf(runs)
