@@ -179,7 +179,7 @@ module RbleakAgent__
   end
   Process.singleton_class.prepend(DaemonHook)
 
-  %w[wire core figures malloc names dump commands].each do |part|
+  %w[wire core lines figures malloc named names held census dump commands].each do |part|
     require File.join(__dir__, "#{part}.rb")
   end
 

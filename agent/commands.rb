@@ -23,6 +23,7 @@ module RbleakAgent__
         when "sample" then Figures.sample
         when "trace" then trace(arguments["on"] == "1")
         when "dump" then Dump.write(arguments["path"], arguments["how"])
+        when "census" then Census.write(arguments["path"])
         when "names" then Names.write(arguments["path"])
         else raise ArgumentError, "unknown command #{name}"
         end

@@ -17,6 +17,9 @@ module RbleakAgent__
     AUTOLOAD = Module.instance_method(:autoload?)
     CLASS_VARIABLES = Module.instance_method(:class_variables)
     CLASS_VARIABLE_GET = Module.instance_method(:class_variable_get)
+    ARRAY_LENGTH = Array.instance_method(:length)
+    HASH_LENGTH = Hash.instance_method(:length)
+    STRING_BYTESIZE = String.instance_method(:bytesize)
 
     # The address as dumps write it, `0x…`. Kernel#to_s prints the real one
     # (`#<Foo:0x000…>`) on every version; object_id does not since 2.7.

@@ -14,7 +14,8 @@ module RbleakAgent__
         "old_objects" => GC.stat(:old_objects),
         "gc_count" => GC.count,
         "slot_bytes" => slot_bytes(live),
-        "memsize" => ObjectSpace.memsize_of_all
+        "memsize" => ObjectSpace.memsize_of_all,
+        "content_bytes" => content_bytes
       }
       Malloc.figures(figures)
       figures
@@ -46,6 +47,16 @@ module RbleakAgent__
       end
     end
     RVALUE_SIZE = GC::INTERNAL_CONSTANTS[:RVALUE_SIZE] || 40
+
+    # What strings, arrays and hashes hold, without the room that they keep
+    # for more: memsize grows in rare steps, this with every entry.
+    def self.content_bytes
+      bytes = 0
+      ObjectSpace.each_object(String) { |string| bytes += Core::STRING_BYTESIZE.bind_call(string) }
+      ObjectSpace.each_object(Array) { |array| bytes += 8 * Core::ARRAY_LENGTH.bind_call(array) }
+      ObjectSpace.each_object(Hash) { |hash| bytes += 16 * Core::HASH_LENGTH.bind_call(hash) }
+      bytes
+    end
 
     # Runs every path once, so that no call cache is born during a measurement.
     def self.warm

@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rbleak_process::{Pid, smaps_rollup, status};
 use rbleak_units::{Bytes, Objects};
 
+use crate::census::{self, Container};
 use crate::connection::{Connection, Fault};
 use crate::interrupt::Interrupt;
 use crate::private_directory::PrivateDirectory;
-use crate::processes;
 use crate::protocol::{Fields, command};
 
 /// How long a sample or a dump may be silent: full collections of heaps of
@@ -59,6 +60,11 @@ pub struct Sample {
     pub slot_bytes: Option<Bytes>,
     /// `ObjectSpace.memsize_of_all`.
     pub memsize: Bytes,
+    /// What strings, arrays and hashes hold: the bytes of all strings, 8 for
+    /// each entry of an array, 16 for each of a hash. A container that grows
+    /// doubles its room in rare steps, so that `memsize` stands still for
+    /// long; this grows with every entry.
+    pub content: Option<Bytes>,
     /// What malloc has handed out.
     pub malloc_in_use: Option<Bytes>,
     /// What malloc holds and has not handed out.
@@ -84,6 +90,7 @@ impl Sample {
             old_objects: Objects(self.old_objects.0 + other.old_objects.0),
             slot_bytes: both(self.slot_bytes, other.slot_bytes),
             memsize: self.memsize + other.memsize,
+            content: both(self.content, other.content),
             malloc_in_use: both(self.malloc_in_use, other.malloc_in_use),
             malloc_free: both(self.malloc_free, other.malloc_free),
             malloc_source: self.malloc_source,
@@ -170,18 +177,19 @@ impl Agent {
 
     pub(crate) fn sample(&mut self, at: Duration, interrupt: &Interrupt) -> Result<Sample, Fault> {
         let fields = self.call("sample", &[], PATIENCE, interrupt)?;
-        let memory = processes::memory(self.pid).ok_or(Fault::Closed)?;
+        let (rss, pss) = memory(Pid(self.pid)).ok_or(Fault::Closed)?;
         let bytes = |key| fields.number(key).map(Bytes);
         Ok(Sample {
             live_slots: Objects(required(&fields, "live_slots")?),
             old_objects: Objects(required(&fields, "old_objects")?),
             slot_bytes: bytes("slot_bytes"),
             memsize: Bytes(required(&fields, "memsize")?),
+            content: bytes("content_bytes"),
             malloc_in_use: bytes("malloc_in_use"),
             malloc_free: bytes("malloc_free"),
             malloc_source: fields.text("malloc_source").unwrap_or("unknown").to_owned(),
-            rss: memory.rss,
-            pss: memory.pss,
+            rss,
+            pss,
             gc_count: required(&fields, "gc_count")?,
             at,
         })
@@ -234,6 +242,17 @@ impl Agent {
         Ok(())
     }
 
+    /// The named containers with their sizes.
+    pub(crate) fn census(
+        &mut self,
+        directory: &PrivateDirectory,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Container>, Fault> {
+        let mut bytes = Vec::new();
+        self.piped("census", None, directory, &mut bytes, interrupt)?;
+        census::parse(&bytes)
+    }
+
     fn piped(
         &mut self,
         name: &str,
@@ -260,6 +279,15 @@ impl Agent {
     ) -> Result<Fields, Fault> {
         self.connection
             .call(&command(name, arguments), patience, interrupt)
+    }
+}
+
+/// Resident and proportional set size of a process; `None` once it has gone.
+fn memory(pid: Pid) -> Option<(Bytes, Option<Bytes>)> {
+    match smaps_rollup::read(pid) {
+        Ok(memory) => Some((memory.rss, Some(memory.pss))),
+        // Older than Linux 4.14, or not allowed.
+        Err(_) => Some((status::read(pid).ok()?.rss?, None)),
     }
 }
 

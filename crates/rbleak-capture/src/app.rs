@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::agent::{About, Agent, DumpMethod, DumpTaken, Sample, required};
 use crate::boot;
+use crate::census::Container;
 use crate::child::Child;
 use crate::connection::Fault;
 use crate::error::CaptureError;
@@ -45,8 +46,9 @@ pub struct App {
     pub(crate) stop_timeout: Duration,
     pub(crate) booted: Instant,
     pub(crate) interrupt: Interrupt,
-    /// The process whose dumps are taken, once there was one.
-    pub(crate) dumped: Option<u32>,
+    /// The process that is looked into by dumps and censuses, once there was
+    /// one.
+    pub(crate) subject: Option<u32>,
 }
 
 /// A process that serves, and what it had when it was first and last sampled.
@@ -150,7 +152,8 @@ impl App {
     }
 
     /// Writes a heap dump. Of several processes, that of the one that has
-    /// grown most since its first sample; later dumps are of the same one.
+    /// grown most since its first sample; later dumps are of the same one, and
+    /// so are names and censuses.
     pub fn dump(&mut self, sink: &mut dyn Write) -> Result<DumpTaken, CaptureError> {
         self.dump_by(None, sink)
     }
@@ -178,20 +181,32 @@ impl App {
             .map_err(|fault| self.fault(fault, index, "names were written"))
     }
 
+    /// How many entries each container with a name has: all with at least 8
+    /// entries, and strings of at least 4096 bytes. Of several processes, that
+    /// of the one whose dumps are or would be taken: it too stays the same, as
+    /// two censuses can only be compared of one process.
+    pub fn census(&mut self) -> Result<Vec<Container>, CaptureError> {
+        let index = self.subject();
+        self.agents[index]
+            .agent
+            .census(&self.directory, &self.interrupt)
+            .map_err(|fault| self.fault(fault, index, "named containers were counted"))
+    }
+
     /// Ends the app: asks first, kills after the stop timeout.
     pub fn stop(mut self) -> Result<(), CaptureError> {
         self.child.stop(self.stop_timeout);
         Ok(())
     }
 
-    /// The process to dump.
+    /// The process to look into.
     fn subject(&mut self) -> usize {
         let growth = |serving: &Serving| {
             let first = serving.first.unwrap_or(serving.last);
             serving.last as i64 - first as i64
         };
         let chosen = self
-            .dumped
+            .subject
             .and_then(|pid| self.agents.iter().position(|s| s.agent.pid() == pid));
         let index = chosen.unwrap_or_else(|| {
             let grown = self.agents.iter().enumerate();
@@ -201,7 +216,7 @@ impl App {
                 .max_by_key(|(_, serving)| growth(serving))
                 .map_or(0, |(index, _)| index)
         });
-        self.dumped = Some(self.agents[index].agent.pid());
+        self.subject = Some(self.agents[index].agent.pid());
         index
     }
 

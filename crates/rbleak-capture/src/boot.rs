@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rbleak_process::listening::{self, Listener};
+use rbleak_process::{Pid, tree};
+
 use crate::agent::{About, Agent};
 use crate::app::{App, Driving, Serving, exception, translate};
 use crate::child::{Child, TICK, random_digits};
@@ -16,9 +19,7 @@ use crate::error::CaptureError;
 use crate::http::{self, Clients};
 use crate::interrupt::Interrupt;
 use crate::launch::{Launch, Mode};
-use crate::listening::{self, Listener};
 use crate::private_directory::PrivateDirectory;
-use crate::processes;
 
 /// How long the set of serving processes must stay the same.
 const SETTLED: Duration = Duration::from_millis(400);
@@ -271,7 +272,7 @@ impl Booting {
                 None => at(offered).or(listeners.first()),
             };
             if let Some(listener) = found {
-                return Ok(listener.address);
+                return Ok(listener.reachable());
             }
             if let Some(status) = child.ended() {
                 return Err(exited(child, status));
@@ -432,32 +433,33 @@ impl Booting {
             stop_timeout: self.launch.stop_timeout,
             booted: Instant::now(),
             interrupt: self.interrupt,
-            dumped: None,
+            subject: None,
         }
     }
 }
 
 fn listeners(child: &Child) -> Vec<Listener> {
-    let pids: Vec<u32> = child.tree().iter().map(|process| process.pid).collect();
-    listening::listeners(&pids)
+    let pids: Vec<Pid> = child.tree().iter().map(|process| process.pid).collect();
+    listening::of(&pids)
 }
 
 fn serving_pids(child: &Child, address: SocketAddr) -> Vec<u32> {
     let listeners = listeners(child);
-    let Some(listener) = listeners.iter().find(|l| l.address == address) else {
+    let Some(listener) = listeners.iter().find(|l| l.reachable() == address) else {
         return Vec::new();
     };
-    let table = processes::table();
-    let holders = &listener.pids;
-    let is_above = |pid: u32| {
+    let all = tree::all().unwrap_or_default();
+    let holders = &listener.processes;
+    let is_above = |pid: Pid| {
         holders
             .iter()
-            .any(|&other| processes::descends(&table, other, pid))
+            .any(|&other| tree::descends(other, pid, &all))
     };
     holders
         .iter()
         .copied()
         .filter(|&pid| !is_above(pid))
+        .map(|pid| pid.0)
         .collect()
 }
 

@@ -11,11 +11,12 @@ use std::process::{Child as Handle, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rbleak_process::stat::Stat;
+use rbleak_process::{Pid, tree};
+use rustix::process::{Signal, kill_process, kill_process_group};
 
 use crate::error::CaptureError;
 use crate::launch::Launch;
-use crate::processes::{self, Process};
 
 /// How often a wait for a process looks.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
@@ -126,8 +127,8 @@ impl Child {
     }
 
     /// The child's living processes.
-    pub(crate) fn tree(&self) -> Vec<Process> {
-        processes::tree(&processes::table(), self.pid())
+    pub(crate) fn tree(&self) -> Vec<Stat> {
+        tree::of_group(Pid(self.pid()), &tree::all().unwrap_or_default())
     }
 
     /// Asks all of it to end, and kills what has not ended in time.
@@ -156,14 +157,15 @@ impl Child {
 
     fn signal(&mut self, signal: Signal) {
         let tree = self.tree();
+        let own = Pid(self.pid());
         // The number of a group is not given out again while it has members.
-        if tree.iter().any(|process| process.group == self.pid())
-            && let Some(group) = pid(self.pid())
+        if tree.iter().any(|process| process.group == own)
+            && let Some(group) = number(own)
         {
             let _ = kill_process_group(group, signal);
         }
-        for process in tree.iter().filter(|process| process.group != self.pid()) {
-            if let Some(pid) = pid(process.pid) {
+        for process in tree.iter().filter(|process| process.group != own) {
+            if let Some(pid) = number(process.pid) {
                 let _ = kill_process(pid, signal);
             }
         }
@@ -176,8 +178,9 @@ impl Drop for Child {
     }
 }
 
-fn pid(number: u32) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(number).ok()?)
+/// A process's number as the system calls take it.
+fn number(pid: Pid) -> Option<rustix::process::Pid> {
+    rustix::process::Pid::from_raw(i32::try_from(pid.0).ok()?)
 }
 
 /// The end of a log, long backtraces shortened.

@@ -4,8 +4,9 @@
 //! [`App::boot`] starts an app as a [`Launch`] describes it: inside a Ruby
 //! that rbleak starts (Rack's mock requests, or a piece of code), or as the
 //! user's own server command, driven over HTTP. A booted [`App`] can be given
-//! load, asked for a [`Sample`] right after a full garbage collection, and
-//! told to write heap dumps and the names that go with them.
+//! load, asked for a [`Sample`] right after a full garbage collection or for
+//! the sizes of its named [`Container`]s, and told to write heap dumps and the
+//! names that go with them.
 //!
 //! This crate moves bytes and counts. It does not know what a dump says, nor
 //! what makes a series of samples a leak. It never prints and reads neither
@@ -17,19 +18,19 @@
 mod agent;
 mod app;
 mod boot;
+mod census;
 mod child;
 mod connection;
 mod error;
 mod http;
 mod interrupt;
 mod launch;
-mod listening;
 mod private_directory;
-mod processes;
 pub mod protocol;
 
 pub use agent::{About, DumpMethod, DumpTaken, Sample};
 pub use app::{App, Load};
+pub use census::Container;
 pub use error::CaptureError;
 pub use interrupt::Interrupt;
 pub use launch::{Launch, Mode, Request};

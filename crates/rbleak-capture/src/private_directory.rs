@@ -19,13 +19,17 @@ macro_rules! agent_files {
 }
 
 /// The Ruby side, carried in the binary.
-const AGENT: [(&str, &str); 9] = agent_files![
+const AGENT: [(&str, &str); 13] = agent_files![
     "agent.rb",
     "wire.rb",
     "core.rb",
+    "lines.rb",
     "figures.rb",
     "malloc.rb",
+    "named.rb",
     "names.rb",
+    "held.rb",
+    "census.rb",
     "dump.rb",
     "commands.rb",
     "driver.rb"

@@ -14,16 +14,57 @@
 //! | command | arguments | answer |
 //! |---|---|---|
 //! | `hello` | | `pid` `ruby` `engine` `platform` `rack` `rails` `puma` `jit` `threads` |
-//! | `sample` | | `live_slots` `old_objects` `gc_count` `slot_bytes` `memsize` `malloc_source` `malloc_in_use` `malloc_free` |
+//! | `sample` | | `live_slots` `old_objects` `gc_count` `slot_bytes` `memsize` `content_bytes` `malloc_source` `malloc_in_use` `malloc_free` |
 //! | `trace` | `on=1`, `on=0` | |
 //! | `dump` | `path=` a FIFO; `how=` forces a method | `how` (`direct`, `buffered`, `forked`) `pause_ms` `gc_count` |
 //! | `names` | `path=` a FIFO | `how` |
+//! | `census` | `path=` a FIFO | `how` |
 //! | `boot` | `mode=rack rackup=` or `mode=code boot= each=` | |
 //! | `request` | `method` `path` `headers` (`Name: value` lines) `body` | |
 //! | `run` | `n` | `done` `seconds` `redirects` `redirect`; or `failed=status` with `method` `path` `status` `body`; or `failed=exception` with `class` `message` `backtrace` |
 //!
 //! The last three are answered by the driver of the in-process modes only.
 //! A field whose value is unknown is left out.
+//!
+//! # Names
+//!
+//! What `names` writes to its FIFO is one JSON object a line. Addresses are
+//! those of the dump, `"0x…"`. The first line is the header, the last one has
+//! the kind `end`; whoever reads skips kinds and fields that it does not know.
+//!
+//! | kind | fields |
+//! |---|---|
+//! | `header` | `version` `ruby` `engine` `pid` `gc_count` |
+//! | `own` | `object`: part of the agent |
+//! | `constant`, `class_variable`, `class_ivar` | `module` `name` `value` |
+//! | `global` | `name` `value` |
+//! | `thread` | `object` `name` `main` |
+//! | `thread_local` | `thread` `name` `value` |
+//! | `proc`, `method` | `object` `location`; `lambda` of a proc |
+//! | `ivar` | `object` `class` `name` `value`: of a few instances of each class |
+//! | `class_ivars` | `class` `class_name` `names` `held` `mixed` |
+//! | `struct_members` | `class` `members` `held` `mixed` |
+//!
+//! A dump lists references without names, and only those to heap objects:
+//! not to nil, booleans, small integers, most symbols and floats. `held` has
+//! those of `names` (of `members`), in order, that had a heap object in every
+//! instance that was looked at: 32 of a class, 8 of a struct. `mixed` is true
+//! when the instances differ, in which variables they have or in which of
+//! these had a heap object, and left out otherwise.
+//!
+//! # Census
+//!
+//! What `census` writes is one JSON object a line too, `end` the last:
+//!
+//! ```text
+//! {"kind":"container","name":"Leaky::CACHE","class":"Hash","address":"0x…","size":200}
+//! ```
+//!
+//! for each Array, Hash and Set of at least 8 entries and each String of at
+//! least 4096 bytes that is the value of a constant (private ones included),
+//! a class variable, an instance variable of a class, a global or a
+//! thread-local, or of an instance variable of an object that is such a value:
+//! `Leaky::REGISTRY@cache`. One with several names is told by each.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

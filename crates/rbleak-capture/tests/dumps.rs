@@ -199,6 +199,86 @@ fn line_of_block() -> usize {
     1 + lines.position(|line| line.starts_with("BLOCK")).unwrap()
 }
 
+/// In `held` lie the variables that a dump lists a reference for, in its order.
+#[test]
+fn held_are_the_variables_with_references() {
+    let lib = "class Same
+          def initialize(i)
+            @id = i
+            @token = 'x' * 80
+            @kind = :same
+            @ratio = 0.5
+            @large = 1 << 80
+            @parts = [i]
+            @klass = Same
+            @none = nil
+          end
+        end
+        class Mixed
+          def initialize(i)
+            @name = 'y' * 80
+            @next = i.odd? ? 'z' * 80 : nil
+          end
+        end
+        class Different
+          def initialize(i)
+            @name = 'y' * 80
+            @later = 'z' * 80 if i == 5
+          end
+        end
+        Pair = Struct.new(:number, :text)
+        Loose = Struct.new(:number, :text)
+        SAME = Array.new(10) { |i| Same.new(i) }
+        MIXED = Array.new(10) { |i| Mixed.new(i) }
+        DIFFERENT = Array.new(10) { |i| Different.new(i) }
+        PAIRS = Array.new(10) { |i| Pair.new(i, 'p' * 80) }
+        LOOSE = Array.new(10) { |i| Loose.new(i, i.odd? ? 'p' * 80 : nil) }";
+    let place = Place::new(&[("lib.rb", lib)]);
+    let mut app = boot(place.code(Some("lib.rb"), "1"));
+    let mut bytes = Vec::new();
+    app.dump(&mut bytes).unwrap();
+    let names = Names::of(&mut app);
+    let held = |line: &Value| (line["held"].clone(), line["mixed"].clone());
+    let of_class = |name| names.find("class_ivars", "class_name", name);
+    let some = |names: &[&str]| Value::from(names.to_vec());
+
+    let same = of_class("Same");
+    assert_eq!(
+        held(same),
+        (some(&["@token", "@large", "@parts"]), Value::Null)
+    );
+    assert_eq!(same["names"].as_array().unwrap().len(), 8);
+    assert_eq!(
+        held(of_class("Mixed")),
+        (some(&["@name"]), Value::Bool(true))
+    );
+    assert_eq!(
+        held(of_class("Different")),
+        (some(&["@name"]), Value::Bool(true))
+    );
+    let of_struct = |name| {
+        let class = &names.find("constant", "name", name)["value"];
+        names.find("struct_members", "class", class.as_str().unwrap())
+    };
+    assert_eq!(held(of_struct("Pair")), (some(&["text"]), Value::Null));
+    assert_eq!(held(of_struct("Loose")), (some(&[]), Value::Bool(true)));
+    assert_eq!(of_struct("Loose")["members"], some(&["number", "text"]));
+
+    // Three of eight variables: as many as the dump has references.
+    let dump = lines(&bytes);
+    let at = |wanted: Option<u64>| dump.iter().find(|line| address(&line["address"]) == wanted);
+    let mut instances = dump.iter().filter(|line| {
+        line["type"] == "OBJECT" && address(&line["class"]) == address(&same["class"])
+    });
+    let references = instances.next().unwrap()["references"].as_array().unwrap();
+    let kinds: Vec<&Value> = references
+        .iter()
+        .map(|reference| &at(address(reference)).unwrap()["type"])
+        .collect();
+    assert_eq!(kinds, ["STRING", "BIGNUM", "ARRAY"]);
+    app.stop().unwrap();
+}
+
 /// A disk that is full after a few bytes.
 struct Full(usize);
 

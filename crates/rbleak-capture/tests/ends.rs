@@ -21,7 +21,7 @@ fn a_stop_leaves_nothing() {
     assert!(directory.exists());
     app.stop().unwrap();
     assert!(!lives(pid) && !directory.exists());
-    assert_eq!(processes_of(&place), []);
+    assert!(processes_of(&place).is_empty());
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_server_that_ignores_the_signal_is_killed() {
     let since = Instant::now();
     app.stop().unwrap();
     assert!(since.elapsed() >= Duration::from_secs(1));
-    assert_eq!(processes_of(&place), []);
+    assert!(processes_of(&place).is_empty());
 }
 
 /// Requests the interrupt after a while.
@@ -69,7 +69,7 @@ fn an_interrupt_while_booting() {
         let error = App::boot(launch, &interrupt).unwrap_err();
         assert!(matches!(error, CaptureError::Interrupted), "{error}");
         assert!(since.elapsed() < Duration::from_secs(5));
-        assert_eq!(processes_of(&slow), []);
+        assert!(processes_of(&slow).is_empty());
     }
 }
 
@@ -87,7 +87,7 @@ fn an_interrupt_while_running() {
         let error = app.run(1_000).unwrap_err();
         assert!(matches!(error, CaptureError::Interrupted), "{error}");
         assert!(since.elapsed() < Duration::from_secs(5));
-        assert_eq!(processes_of(&place), []);
+        assert!(processes_of(&place).is_empty());
     }
 }
 

@@ -26,7 +26,7 @@ fn boot_says(config: &str, sentence: &str, evidence: &str) {
     let place = Place::new(&[("config.ru", config)]);
     let error = boot_error(place.in_process("/"));
     says(&error, sentence, evidence);
-    assert_eq!(processes_of(&place), []);
+    assert!(processes_of(&place).is_empty());
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_boot_that_takes_too_long() {
         "the app did not load within 2 s",
         "waiting",
     );
-    assert_eq!(processes_of(&place), []);
+    assert!(processes_of(&place).is_empty());
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn run_says(path: &str, in_process: (&str, &str), server: (&str, &str)) {
         let error = app.run(10).unwrap_err();
         says(&error, sentence, evidence);
         drop(app);
-        assert_eq!(processes_of(&place), []);
+        assert!(processes_of(&place).is_empty());
     }
 }
 
@@ -267,7 +267,7 @@ fn a_port_that_is_taken() {
     let fixed = format!("tcp://127.0.0.1:{port}");
     let error = boot_error(place.server(&["puma", "-b", &fixed], "/clean"));
     says(&error, "ended before it served", "Address already in use");
-    assert_eq!(processes_of(&place), []);
+    assert!(processes_of(&place).is_empty());
 }
 
 fn on_port(place: &Place, command: &[&str], number: u16) -> Launch {
@@ -288,7 +288,7 @@ fn a_server_that_never_listens() {
         "the server did not listen on any port within 2 s",
         "thinking",
     );
-    assert_eq!(processes_of(&place), []);
+    assert!(processes_of(&place).is_empty());
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn a_server_that_listens_and_never_answers() {
         "listens and did not answer within 2 s",
         "",
     );
-    assert_eq!(processes_of(&place), []);
+    assert!(processes_of(&place).is_empty());
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn a_server_that_is_no_ruby() {
         .collect();
     let error = boot_error(place.server(&command, "/clean"));
     assert!(matches!(error, CaptureError::NoAgent { .. }), "{error}");
-    assert_eq!(processes_of(&place), []);
+    assert!(processes_of(&place).is_empty());
 }
 
 #[test]

@@ -25,6 +25,12 @@ fn an_idle_process_samples_the_same_thirty_times() {
         let live: Vec<i64> = samples.iter().map(|s| s.live_slots.0 as i64).collect();
         eprintln!("idle: {live:?}");
         assert!(spread(&live) <= 5, "{live:?}");
+        let content: Vec<i64> = samples[3..]
+            .iter()
+            .map(|s| s.content.unwrap().0 as i64)
+            .collect();
+        eprintln!("idle content: {content:?}");
+        assert!(spread(&content) <= 200, "{content:?}");
         let memsize: Vec<i64> = samples[3..].iter().map(|s| s.memsize.0 as i64).collect();
         assert!(spread(&memsize) < 20_000, "{memsize:?}");
         assert!(samples.iter().all(|s| s.malloc_source == "mallinfo2"));
@@ -102,6 +108,33 @@ fn a_native_leak_shows_in_malloc_and_not_in_objects() {
     assert!(objects <= 5, "{objects}");
 }
 
+/// Whatever room the string and the array take in advance.
+#[test]
+fn content_grows_with_every_entry() {
+    let place = Place::new(&[("lib.rb", "TEXT = +''\nLIST = []\nMAP = {}")]);
+    let each = "TEXT << 'x' * 100\nLIST << 1\nMAP[MAP.size] = 1";
+    let mut app = boot(place.code(Some("lib.rb"), each));
+    app.run(100).unwrap();
+    let content: Vec<i64> = (0..10)
+        .map(|_| {
+            app.run(100).unwrap();
+            app.sample().unwrap().content.unwrap().0 as i64
+        })
+        .collect();
+    let steps: Vec<i64> = content[1..]
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .collect();
+    eprintln!("content: {steps:?}");
+    // A hundred bytes, an entry of an array and one of a hash.
+    let expected = 100 * (100 + 8 + 16);
+    assert!(
+        steps.iter().all(|step| (step - expected).abs() <= 200),
+        "{steps:?}"
+    );
+    app.stop().unwrap();
+}
+
 #[test]
 fn jemalloc_is_asked_where_it_is_loaded() {
     let library = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
@@ -149,7 +182,7 @@ fn a_cluster_is_the_sum_of_its_workers() {
     assert!(app.about().processes.contains(&taken.pid));
     assert_eq!(app.dump(&mut Vec::new()).unwrap().pid, taken.pid);
     app.stop().unwrap();
-    assert_eq!(common::processes_of(&place), []);
+    assert!(common::processes_of(&place).is_empty());
 }
 
 #[test]
@@ -161,10 +194,12 @@ fn a_dump_leaves_the_samples_alone() {
     // The first time makes call caches.
     app.dump(&mut Vec::new()).unwrap();
     app.names(&mut Vec::new()).unwrap();
+    app.census().unwrap();
     let mut live = Vec::new();
     for _ in 0..4 {
         app.run(100).unwrap();
         live.push(app.sample().unwrap().live_slots.0 as i64);
+        app.census().unwrap();
         app.dump(&mut Vec::new()).unwrap();
         app.names(&mut Vec::new()).unwrap();
     }

@@ -17,8 +17,7 @@ use std::io::{self, BufRead};
 pub struct Names {
     values: FxHashMap<Address, Vec<Box<str>>>,
     ivars: FxHashMap<(Address, Address), Box<str>>,
-    ivars_by_class: FxHashMap<Address, Vec<Box<str>>>,
-    members_by_class: FxHashMap<Address, Vec<Box<str>>>,
+    variables_by_class: FxHashMap<Address, Vec<Box<str>>>,
     code: FxHashMap<Address, CodeLocation>,
     own: FxHashSet<Address>,
     threads: FxHashMap<Address, Box<str>>,
@@ -48,13 +47,13 @@ enum Entry {
         name: Box<str>,
         value: Hex,
     },
+    #[serde(alias = "struct_members")]
     ClassIvars {
         class: Hex,
-        names: Vec<Box<str>>,
-    },
-    StructMembers {
-        class: Hex,
-        members: Vec<Box<str>>,
+        #[serde(default)]
+        held: Vec<Box<str>>,
+        #[serde(default)]
+        mixed: bool,
     },
     #[serde(alias = "method", alias = "unbound_method")]
     Proc {
@@ -125,11 +124,8 @@ impl Names {
             Entry::Constant(n)
             | Entry::ClassVariable(n)
             | Entry::ClassIvar(n)
-            | Entry::Global(n) => self.values.entry(n.value.0).or_default().push(n.name),
-            Entry::ThreadLocal(n) => {
-                let name = format!("Thread.current[:{}]", n.name);
-                self.values.entry(n.value.0).or_default().push(name.into());
-            }
+            | Entry::Global(n)
+            | Entry::ThreadLocal(n) => self.values.entry(n.value.0).or_default().push(n.name),
             Entry::Ivar {
                 object,
                 name,
@@ -137,11 +133,10 @@ impl Names {
             } => {
                 self.ivars.insert((object.0, value.0), name);
             }
-            Entry::ClassIvars { class, names } => {
-                self.ivars_by_class.insert(class.0, names);
-            }
-            Entry::StructMembers { class, members } => {
-                self.members_by_class.insert(class.0, members);
+            Entry::ClassIvars { class, held, mixed } => {
+                if !mixed {
+                    self.variables_by_class.insert(class.0, held);
+                }
             }
             Entry::Proc { object, location } => {
                 if let Some(location) = location.as_deref().and_then(parse_location) {
@@ -176,14 +171,12 @@ impl Names {
         self.ivars.get(&(object, value)).map(AsRef::as_ref)
     }
 
-    /// The instance variables of a class's instances, in order.
-    pub fn ivars_of_class(&self, class: Address) -> Option<&[Box<str>]> {
-        self.ivars_by_class.get(&class).map(Vec::as_slice)
-    }
-
-    /// The members of a Struct class, in order.
-    pub fn members_of_class(&self, class: Address) -> Option<&[Box<str>]> {
-        self.members_by_class.get(&class).map(Vec::as_slice)
+    /// The instance variables of a class's instances, or the members of a
+    /// Struct class, that held an object in every instance that the agent
+    /// looked at, in order: those that a dump lists among the references.
+    /// `None` where they differ from instance to instance.
+    pub fn variables_of_class(&self, class: Address) -> Option<&[Box<str>]> {
+        self.variables_by_class.get(&class).map(Vec::as_slice)
     }
 
     /// Where the Proc or Method at `object` was written.
@@ -231,8 +224,10 @@ mod tests {
 {"kind":"class_ivar","module":"0x10","name":"Leaky@cache","value":"0x28"}
 {"kind":"global","name":"$seen","value":"0x30"}
 {"kind":"ivar","object":"0x40","class":"0x18","name":"@token","value":"0x48"}
-{"kind":"class_ivars","class":"0x18","class_name":"Leaky::Session","names":["@token"]}
-{"kind":"struct_members","class":"0x19","members":["id","title"]}
+{"kind":"thread_local","thread":"0x60","name":"Thread.current[:leak]","value":"0x68"}
+{"kind":"class_ivars","class":"0x18","class_name":"Leaky::Session","names":["@id","@token"],"held":["@token"]}
+{"kind":"struct_members","class":"0x19","members":["id","title"],"held":["title"]}
+{"kind":"struct_members","class":"0x1a","members":["id","title"],"held":["title"],"mixed":true}
 {"kind":"proc","object":"0x50","location":"C:/app.rb:50","lambda":true}
 {"kind":"proc","object":"0x58","location":null,"lambda":true}
 {"kind":"thread","object":"0x60","name":null,"main":true}
@@ -251,8 +246,11 @@ mod tests {
         assert_eq!(names.of_value(address(0x28)), Some("Leaky@cache"));
         assert_eq!(names.of_value(address(0x30)), Some("$seen"));
         assert_eq!(names.ivar(address(0x40), address(0x48)), Some("@token"));
-        assert_eq!(names.ivars_of_class(address(0x18)).unwrap().len(), 1);
-        assert_eq!(names.members_of_class(address(0x19)).unwrap().len(), 2);
+        assert_eq!(names.of_value(address(0x68)), Some("Thread.current[:leak]"));
+        let variables = |class| names.variables_of_class(address(class));
+        assert_eq!(variables(0x18), Some(&["@token".into()][..]));
+        assert_eq!(variables(0x19), Some(&["title".into()][..]));
+        assert_eq!(variables(0x1a), None);
         let code = names.code(address(0x50)).unwrap();
         assert_eq!((&*code.file, code.line), ("C:/app.rb", 50));
         assert_eq!(names.code(address(0x58)), None);

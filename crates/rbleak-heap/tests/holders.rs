@@ -1,7 +1,7 @@
 //! Survivors and what holds them: on small dumps written by hand, and on real
 //! ones of every Ruby.
 
-use rbleak_heap::trace::{Holder, HolderName, TraceInput, holders};
+use rbleak_heap::trace::{Holder, HolderName, TraceInput, growers, holders};
 use rbleak_heap::{Heap, Identity, Names, ReadOptions, diff};
 use std::path::Path;
 
@@ -112,6 +112,33 @@ fn the_machine_stack_is_believed_last() {
     let found = trace(&heaps, &names(STORE));
     let held: Vec<_> = found.iter().map(|holder| holder.name.to_string()).collect();
     assert_eq!(held[0], "Foo::STORE", "{held:?}");
+}
+
+#[test]
+fn what_is_appended_to_is_a_grower_and_what_is_replaced_is_none() {
+    let strings = |length: u64, other: u64| {
+        format!(
+            r#"{{"address":"0x3000", "type":"STRING", "class":"0x1028", "bytesize":{length}, "memsize":4000}}
+{{"address":"0x3028", "type":"STRING", "class":"0x1028", "bytesize":{other}, "memsize":4000}}"#
+        )
+    };
+    let heaps = [(100, 700), (200, 300), (300, 900)]
+        .map(|(length, other)| heap(&[0x3000, 0x3028], &strings(length, other)));
+    let found = growers(
+        &TraceInput {
+            heaps: &heaps,
+            first_seen: &first_seen(&heaps),
+            names: &names(STORE),
+            is_tool_file: &|_| false,
+        },
+        9,
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].lengths, [100, 200, 300]);
+    assert_eq!(
+        (found[0].bytes, found[0].name.to_string()),
+        (200, "Foo::STORE".into())
+    );
 }
 
 #[test]

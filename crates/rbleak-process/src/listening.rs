@@ -12,9 +12,22 @@ use crate::{Pid, ProcessError, procfs, tree};
 pub struct Listener {
     /// Where it listens; the address may be the unspecified one.
     pub address: SocketAddr,
-    /// Who holds a socket there: parents first, then by start. Forked workers
-    /// hold their parent's, and any of them may answer.
+    /// Who holds a socket there, in the order in which they were asked about:
+    /// parents first, then by start, if by their root. Forked workers hold
+    /// their parent's, and any of them may answer.
     pub processes: Vec<Pid>,
+}
+
+impl Listener {
+    /// Where a client on the same machine connects to: what listens
+    /// everywhere is reached on the loopback.
+    pub fn reachable(&self) -> SocketAddr {
+        let ip = match self.address.ip().to_canonical() {
+            ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.address.port())
+    }
 }
 
 /// A listening socket, not yet known whose.
@@ -32,14 +45,17 @@ pub struct Socket {
 /// When the root has ended or must not be looked at. Descendants that end
 /// meanwhile are left out.
 pub fn read(root: Pid) -> Result<Vec<Listener>, ProcessError> {
+    let tree: Vec<Pid> = tree::read(root)?.iter().map(|stat| stat.pid).collect();
+    held_sockets(root)?;
+    Ok(of(&tree))
+}
+
+/// Where these processes listen, by port and address. Those that have ended
+/// or must not be looked at are left out.
+pub fn of(processes: &[Pid]) -> Vec<Listener> {
     let mut found: Vec<Listener> = Vec::new();
-    for process in tree::read(root)? {
-        let pid = process.pid;
-        let held = match held_sockets(pid) {
-            Ok(held) => held,
-            Err(error) if pid == root => return Err(error),
-            Err(_) => continue,
-        };
+    for &pid in processes {
+        let held = held_sockets(pid).unwrap_or_default();
         if held.is_empty() {
             continue;
         }
@@ -51,7 +67,15 @@ pub fn read(root: Pid) -> Result<Vec<Listener>, ProcessError> {
         }
     }
     found.sort_by_key(|listener| (listener.address.port(), listener.address));
-    Ok(found)
+    found
+}
+
+/// Whether anybody in the network of the process that calls listens on this
+/// port, of whatever address.
+pub fn is_taken(port: u16) -> bool {
+    listening_sockets(Pid::own())
+        .iter()
+        .any(|socket| socket.address.port() == port)
 }
 
 /// With SO_REUSEPORT many sockets have one address: to a client they are one.
@@ -167,6 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn what_listens_everywhere_is_reached_on_the_loopback() {
+        let reachable = |text: &str| {
+            let listener = Listener {
+                address: text.parse().unwrap(),
+                processes: Vec::new(),
+            };
+            listener.reachable().to_string()
+        };
+        assert_eq!(reachable("0.0.0.0:80"), "127.0.0.1:80");
+        assert_eq!(reachable("[::]:80"), "127.0.0.1:80");
+        assert_eq!(reachable("[::1]:80"), "[::1]:80");
+        assert_eq!(reachable("[::ffff:10.0.0.1]:80"), "10.0.0.1:80");
+    }
+
+    #[test]
     fn links_other_than_sockets_are_passed_over() {
         assert_eq!(socket_inode("socket:[1681]"), Some(1681));
         assert_eq!(socket_inode("pipe:[1681]"), None);
@@ -180,5 +219,7 @@ mod tests {
         let found = read(Pid::own()).unwrap();
         let own = found.iter().find(|l| l.address == address).unwrap();
         assert_eq!(own.processes[0], Pid::own());
+        assert!(of(&[Pid::own()]).contains(own));
+        assert!(is_taken(address.port()));
     }
 }

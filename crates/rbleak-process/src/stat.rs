@@ -14,6 +14,8 @@ pub struct Stat {
     pub state: char,
     /// The process that started it, or the one that took it over.
     pub parent: Pid,
+    /// The number of its process group: that of the group's first process.
+    pub group: Pid,
     /// When it started, in clock ticks since the machine did. Only good for
     /// comparing: two processes of the same number differ in it.
     pub start_time: u64,
@@ -22,7 +24,7 @@ pub struct Stat {
 impl Stat {
     /// Ended, but not yet collected by its parent.
     pub fn is_zombie(&self) -> bool {
-        self.state == 'Z'
+        matches!(self.state, 'Z' | 'X')
     }
 }
 
@@ -54,6 +56,9 @@ pub fn parse(text: &str) -> Result<Stat, MissingField> {
         parent: field(4)
             .and_then(|parent| parent.parse().ok())
             .ok_or(MissingField("ppid"))?,
+        group: field(5)
+            .and_then(|group| group.parse().ok())
+            .ok_or(MissingField("pgrp"))?,
         start_time: field(22)
             .and_then(|ticks| ticks.parse().ok())
             .ok_or(MissingField("starttime"))?,
@@ -72,9 +77,14 @@ mod tests {
         let stat = parse(CAPTURED).unwrap();
         assert_eq!(stat.pid, Pid(7712));
         assert_eq!(stat.name, "puma: (w) 0");
-        assert_eq!(stat.parent, Pid(7700));
+        assert_eq!((stat.parent, stat.group), (Pid(7700), Pid(7712)));
         assert_eq!(stat.start_time, 88123);
         assert!(!stat.is_zombie());
+    }
+
+    #[test]
+    fn who_has_ended_is_a_zombie() {
+        assert!(parse(&CAPTURED.replace(" S ", " Z ")).unwrap().is_zombie());
     }
 
     #[test]
@@ -83,6 +93,7 @@ mod tests {
         assert_eq!(parse("x (y) S 1"), Err(MissingField("pid")));
         assert_eq!(parse("1 (y)"), Err(MissingField("state")));
         assert_eq!(parse("1 (y) S"), Err(MissingField("ppid")));
+        assert_eq!(parse("1 (y) S 0"), Err(MissingField("pgrp")));
         assert_eq!(parse("1 (y) S 0 0"), Err(MissingField("starttime")));
     }
 }

@@ -1,7 +1,8 @@
 //! A process and all that it started. A web server is seldom one process: the
 //! memory of the workers counts, and one of them answers.
 
-use std::fs;
+use std::collections::HashSet;
+use std::{fs, io};
 
 use crate::stat::{self, Stat};
 use crate::{Pid, ProcessError};
@@ -14,14 +15,67 @@ use crate::{Pid, ProcessError};
 /// When the root cannot be read. Others that end meanwhile are left out.
 pub fn read(root: Pid) -> Result<Vec<Stat>, ProcessError> {
     let root = stat::read(root)?;
-    let others = fs::read_dir("/proc")
+    let others = all()
         .map_err(|source| ProcessError::reading(root.pid, "stat", source))?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| *pid != root.pid)
-        .filter_map(|pid| stat::read(pid).ok())
-        .filter(|stat| !stat.is_zombie())
+        .into_iter()
+        .filter(|stat| stat.pid != root.pid && !stat.is_zombie())
         .collect();
     Ok(descendants(root, others))
+}
+
+/// All processes that can be seen, zombies too, in no order. Those that end
+/// meanwhile are left out.
+///
+/// # Errors
+/// When there is no `/proc` to list.
+pub fn all() -> io::Result<Vec<Stat>> {
+    let pids =
+        fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Ok(pids.filter_map(|pid| stat::read(pid).ok()).collect())
+}
+
+/// What belongs to a process that leads a group: the living among `all` that
+/// are in the group, or below somebody in it. It takes both to find them: the
+/// leader may have ended, and a process may have left the group. By start.
+pub fn of_group(leader: Pid, all: &[Stat]) -> Vec<Stat> {
+    let mut members: HashSet<Pid> = all
+        .iter()
+        .filter(|stat| stat.pid == leader || stat.group == leader)
+        .map(|stat| stat.pid)
+        .collect();
+    loop {
+        let before = members.len();
+        for stat in all {
+            if members.contains(&stat.parent) {
+                members.insert(stat.pid);
+            }
+        }
+        if members.len() == before {
+            break;
+        }
+    }
+    let mut living: Vec<Stat> = all
+        .iter()
+        .filter(|stat| members.contains(&stat.pid) && !stat.is_zombie())
+        .cloned()
+        .collect();
+    living.sort_by_key(|stat| (stat.start_time, stat.pid));
+    living
+}
+
+/// Whether `ancestor` is above `pid` among `all`.
+pub fn descends(pid: Pid, ancestor: Pid, all: &[Stat]) -> bool {
+    let parent = |pid| all.iter().find(|stat| stat.pid == pid).map(|s| s.parent);
+    let mut current = parent(pid);
+    // No longer than the list: numbers given out again could make a circle.
+    for _ in all {
+        match current {
+            Some(above) if above == ancestor => return true,
+            Some(above) => current = parent(above),
+            None => return false,
+        }
+    }
+    false
 }
 
 /// The tree below `root` among processes that were read one after another.
@@ -53,6 +107,7 @@ mod tests {
             name: "ruby".to_owned(),
             state: 'S',
             parent: Pid(parent),
+            group: Pid(pid),
             start_time,
         }
     }
@@ -77,6 +132,38 @@ mod tests {
     fn a_reused_number_makes_no_parent() {
         let tree = descendants(process(10, 1, 100), vec![process(11, 10, 50)]);
         assert_eq!(pids(&tree), [10]);
+    }
+
+    #[test]
+    fn a_group_and_what_left_it_belong_together() {
+        let member = |pid, parent, start_time| Stat {
+            group: Pid(10),
+            ..process(pid, parent, start_time)
+        };
+        let mut all = vec![
+            member(10, 1, 10),
+            // Its parent has ended.
+            member(13, 1, 12),
+            // Left the group.
+            process(12, 11, 14),
+            member(11, 10, 11),
+            process(14, 1, 15),
+        ];
+        assert_eq!(pids(&of_group(Pid(10), &all)), [10, 11, 13, 12]);
+        assert!(descends(Pid(12), Pid(10), &all));
+        assert!(!descends(Pid(14), Pid(10), &all) && !descends(Pid(10), Pid(10), &all));
+
+        // The leader has ended, and is waited for or not.
+        all[0].state = 'Z';
+        assert_eq!(pids(&of_group(Pid(10), &all)), [11, 13, 12]);
+        all.remove(0);
+        assert_eq!(pids(&of_group(Pid(10), &all)), [11, 13, 12]);
+    }
+
+    #[test]
+    fn who_descends_is_found_out_in_a_circle_too() {
+        let all = [process(11, 12, 10), process(12, 11, 10)];
+        assert!(!descends(Pid(11), Pid(10), &all));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct TextOptions {
 }
 
 /// Where the text of a labelled line begins.
-const LABEL_COLUMN: usize = 14;
+const LABEL_COLUMN: usize = 16;
 /// Hints stand no further right than this, however wide the terminal is.
 const HINT_EDGE: usize = 110;
 
@@ -117,7 +117,7 @@ impl Writer {
                 } else {
                     ""
                 };
-                let label = format!("     {label:<width$}", width = LABEL_COLUMN + 1);
+                let label = format!("     {label:<width$}", width = LABEL_COLUMN - 1);
                 let style = if part.emphasis {
                     Style::new().bold()
                 } else {

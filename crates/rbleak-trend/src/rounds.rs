@@ -13,6 +13,10 @@ pub struct RoundSample {
     /// `ObjectSpace.memsize_of_all`, in bytes: slots and what Ruby knows that
     /// its objects hold beside them.
     pub memsize: f64,
+    /// Bytes that Strings, Arrays and Hashes hold of content, whatever their
+    /// capacity: what is appended to grows here with every request, and in
+    /// `memsize` only when its capacity doubles.
+    pub content: Option<f64>,
     /// Bytes in use according to the allocator; `None` where it cannot tell.
     pub malloc_in_use: Option<f64>,
     /// Bytes that the allocator holds free.
@@ -67,6 +71,8 @@ pub struct Signals {
     pub objects: Assessment,
     /// Bytes of Ruby's objects per request.
     pub memsize: Assessment,
+    /// Bytes of content of Strings, Arrays and Hashes per request.
+    pub content: Option<Assessment>,
     /// Bytes behind malloc per request.
     pub malloc: Option<Assessment>,
     /// Bytes held free by the allocator per request.
@@ -106,23 +112,35 @@ impl Rounds {
         };
         let objects = known(&|s| Some(s.live_slots), margins.objects);
         let memsize = known(&|s| Some(s.memsize), margins.object_bytes);
+        let content = of(&|s| s.content, margins.object_bytes);
         let malloc = of(&|s| s.malloc_in_use, margins.native_bytes);
         let free = of(&|s| s.malloc_free, margins.native_bytes);
         Signals {
             objects,
             memsize,
+            content,
             malloc,
             free,
-            cause: cause(&objects, &memsize, malloc.as_ref()),
+            cause: cause(&objects, content.as_ref(), &memsize, malloc.as_ref()),
         }
     }
 
-    /// Whether the number of objects still grows when the rounds under
-    /// allocation tracing are taken in, which come last: a cache that filled
-    /// in the meantime does not.
-    pub fn objects_go_on(&self, margins: &Margins) -> bool {
-        self.series(&|sample| Some(sample.live_slots), |_| true)
-            .is_some_and(|points| assess(&points, margins.objects).growth == Growth::Growing)
+    /// Whether what `cause` says still grows when the rounds under allocation
+    /// tracing are taken in, which come last: a cache that filled in the
+    /// meantime does not. Always true for causes that tracing blurs.
+    pub fn goes_on(&self, cause: Cause, margins: &Margins) -> bool {
+        let (series, margin) = match cause {
+            Cause::RubyObjects => (
+                self.series(&|sample| Some(sample.live_slots), |_| true),
+                margins.objects,
+            ),
+            Cause::RubyBytes => (
+                self.series(&|sample| sample.content, |_| true),
+                margins.object_bytes,
+            ),
+            Cause::Native | Cause::Nothing | Cause::Undecided => return true,
+        };
+        series.is_none_or(|points| assess(&points, margin).growth == Growth::Growing)
     }
 
     /// The points of one figure; `None` where it is not known throughout.
@@ -147,16 +165,20 @@ impl Rounds {
 /// Objects explain bytes, and bytes of objects explain native memory: the
 /// first that grows is the cause, and a later one counts only when those
 /// before it are known to be flat.
-fn cause(objects: &Assessment, memsize: &Assessment, malloc: Option<&Assessment>) -> Cause {
-    match (
-        objects.growth,
-        memsize.growth,
-        malloc.map_or(Growth::Flat, |m| m.growth),
-    ) {
-        (Growth::Growing, _, _) => Cause::RubyObjects,
-        (Growth::Flat, Growth::Growing, _) => Cause::RubyBytes,
-        (Growth::Flat, Growth::Flat, Growth::Growing) => Cause::Native,
-        (Growth::Flat, Growth::Flat, Growth::Flat) => Cause::Nothing,
+fn cause(
+    objects: &Assessment,
+    content: Option<&Assessment>,
+    memsize: &Assessment,
+    malloc: Option<&Assessment>,
+) -> Cause {
+    let or_flat = |known: Option<&Assessment>| known.map_or(Growth::Flat, |a| a.growth);
+    let (content, malloc) = (or_flat(content), or_flat(malloc));
+    match (objects.growth, content, memsize.growth, malloc) {
+        (Growth::Growing, ..) => Cause::RubyObjects,
+        (Growth::Flat, Growth::Growing, ..) => Cause::RubyBytes,
+        (Growth::Flat, Growth::Flat, Growth::Growing, _) => Cause::RubyBytes,
+        (Growth::Flat, Growth::Flat, Growth::Flat, Growth::Growing) => Cause::Native,
+        (Growth::Flat, Growth::Flat, Growth::Flat, Growth::Flat) => Cause::Nothing,
         _ => Cause::Undecided,
     }
 }
@@ -173,6 +195,7 @@ mod tests {
                 requests: i * 100,
                 live_slots: 1e5 + slots * done,
                 memsize: 1e7 + memsize * done,
+                content: None,
                 malloc_in_use: malloc.map(|m| 5e7 + m * done),
                 malloc_free: None,
                 traced: false,
@@ -204,30 +227,54 @@ mod tests {
                 requests: i * 100,
                 live_slots: 1e5,
                 memsize: 1e9 * i as f64,
+                content: None,
                 malloc_in_use: Some(1e9 * i as f64),
                 malloc_free: None,
                 traced: true,
             });
         }
         assert_eq!(all.judge(&Margins::default()).cause, Cause::Nothing);
-        assert!(!all.objects_go_on(&Margins::default()));
+        assert!(!all.goes_on(Cause::RubyObjects, &Margins::default()));
     }
 
     #[test]
     fn a_cache_that_fills_under_tracing_does_not_go_on() {
         let mut all = rounds(9, 1.0, 40.0, None);
-        assert!(all.objects_go_on(&Margins::default()));
+        assert!(all.goes_on(Cause::RubyObjects, &Margins::default()));
         for i in 9..13 {
             all.push(RoundSample {
                 requests: i * 100,
                 live_slots: 1e5 + 900.0,
                 memsize: 1e7,
+                content: None,
                 malloc_in_use: None,
                 malloc_free: None,
                 traced: true,
             });
         }
-        assert!(!all.objects_go_on(&Margins::default()));
+        assert!(!all.goes_on(Cause::RubyObjects, &Margins::default()));
+    }
+
+    /// Ruby doubles a String's capacity: memsize grows in steps that come ever
+    /// more rarely, content does not.
+    #[test]
+    fn a_buffer_that_is_appended_to_is_told_by_its_content() {
+        let mut all = Rounds::default();
+        for i in 0..12u64 {
+            let content = (i * 100 * 600) as f64;
+            all.push(RoundSample {
+                requests: i * 100,
+                live_slots: 1e5,
+                memsize: 1e7 + content.max(1.0).log2().ceil().exp2(),
+                content: Some(1e6 + content),
+                malloc_in_use: None,
+                malloc_free: None,
+                traced: false,
+            });
+        }
+        let signals = all.judge(&Margins::default());
+        assert_eq!(signals.cause, Cause::RubyBytes);
+        assert_eq!(signals.content.and_then(|c| c.rate).map(|r| r.estimate), Some(600.0));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Boot and drive an app; decide whether it leaks; name what leaks and who holds it
-    Hunt(HuntArgs),
+    Hunt(Box<HuntArgs>),
     /// What is in B and C and not in A (two dumps: allocated; more: growth)
     Diff(DiffArgs),
     /// The whole way on a small app that leaks
@@ -63,6 +63,9 @@ pub(crate) struct HuntArgs {
     /// Rounds at most; the verdict may come sooner
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(7..), help_heading = "Load")]
     pub(crate) rounds: u32,
+    /// Rounds at least, for a cache that takes long to fill
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Load")]
+    pub(crate) min_rounds: u32,
     /// Requests under way at once (server only)
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Load")]
     pub(crate) concurrency: u16,

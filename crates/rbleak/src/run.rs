@@ -195,7 +195,7 @@ impl RunDirectory {
 }
 
 const COLUMNS: &str =
-    "requests,live_slots,memsize_bytes,malloc_in_use_bytes,malloc_free_bytes,traced";
+    "requests,live_slots,memsize_bytes,content_bytes,malloc_in_use_bytes,malloc_free_bytes,traced";
 
 /// `samples.csv`: a header with units, one line a sample; empty where unknown.
 pub(crate) fn samples_csv(samples: &[RoundSample]) -> String {
@@ -203,10 +203,11 @@ pub(crate) fn samples_csv(samples: &[RoundSample]) -> String {
     let known = |value: Option<f64>| value.map(|v| format!("{v:.0}")).unwrap_or_default();
     for sample in samples {
         text.push_str(&format!(
-            "{},{:.0},{:.0},{},{},{}\n",
+            "{},{:.0},{:.0},{},{},{},{}\n",
             sample.requests,
             sample.live_slots,
             sample.memsize,
+            known(sample.content),
             known(sample.malloc_in_use),
             known(sample.malloc_free),
             u8::from(sample.traced),
@@ -224,7 +225,7 @@ pub(crate) fn parse_samples(text: &str) -> Option<Vec<RoundSample>> {
     lines
         .map(|line| {
             let fields: Vec<&str> = line.split(',').collect();
-            let [requests, live_slots, memsize, in_use, free, traced] = fields[..] else {
+            let [requests, live_slots, memsize, content, in_use, free, traced] = fields[..] else {
                 return None;
             };
             let optional = |text: &str| {
@@ -238,6 +239,7 @@ pub(crate) fn parse_samples(text: &str) -> Option<Vec<RoundSample>> {
                 requests: requests.parse().ok()?,
                 live_slots: live_slots.parse().ok()?,
                 memsize: memsize.parse().ok()?,
+                content: optional(content)?,
                 malloc_in_use: optional(in_use)?,
                 malloc_free: optional(free)?,
                 traced: traced == "1",
@@ -257,6 +259,7 @@ mod tests {
                 requests: 0,
                 live_slots: 31_000.0,
                 memsize: 4e6,
+                content: Some(5.0),
                 malloc_in_use: Some(9e6),
                 malloc_free: None,
                 traced: false,
@@ -265,6 +268,7 @@ mod tests {
                 requests: 500,
                 live_slots: 32_000.0,
                 memsize: 4.1e6,
+                content: None,
                 malloc_in_use: None,
                 malloc_free: Some(1.0),
                 traced: true,
@@ -272,6 +276,6 @@ mod tests {
         ];
         assert_eq!(parse_samples(&samples_csv(&samples)), Some(samples));
         assert_eq!(parse_samples("time,rss\n1,2\n"), None);
-        assert_eq!(parse_samples(&format!("{COLUMNS}\n1,2,x,,,0\n")), None);
+        assert_eq!(parse_samples(&format!("{COLUMNS}\n1,2,x,,,,0\n")), None);
     }
 }

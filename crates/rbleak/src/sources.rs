@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 /// How to show paths, and where source lines come from.
 pub(crate) struct Sources {
     directory: PathBuf,
-    read: Box<dyn Fn(&Path) -> Option<String>>,
+    read: Reader,
 }
+
+type Reader = Box<dyn Fn(&Path) -> Option<String>>;
 
 /// Lines shown before and after the one meant.
 const AROUND: u32 = 1;

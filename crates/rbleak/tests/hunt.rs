@@ -94,6 +94,19 @@ fn native_memory_is_told_from_objects() {
 }
 
 #[test]
+fn a_string_that_is_appended_to_is_named() {
+    let answer = hunt_leaky("/buffer");
+    assert_eq!(answer.status, 1, "{}\n{}", answer.stdout, answer.stderr);
+    let json = answer.json();
+    assert_eq!(json["verdict"]["cause"], "ruby_bytes", "{json:#}");
+    assert_eq!(json["findings"][0]["holder"], "Leaky::BUFFER", "{json:#}");
+    let bytes = json["findings"][0]["bytes_per_request"]
+        .as_f64()
+        .expect("a rate");
+    assert!((bytes - 600.0).abs() < 6.0, "{bytes}");
+}
+
+#[test]
 fn a_clean_route_is_clean() {
     let answer = hunt_leaky("/clean");
     assert_eq!(answer.status, 0, "{}\n{}", answer.stdout, answer.stderr);

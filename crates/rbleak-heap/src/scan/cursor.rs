@@ -77,8 +77,7 @@ impl<'a> Cursor<'a> {
         self.eat(b'"')?;
         let start = self.at;
         loop {
-            let found = memchr::memchr2(b'"', b'\\', self.rest())?;
-            self.at += found;
+            self.at += memchr::memchr2(b'"', b'\\', self.rest())?;
             if self.bytes[self.at] == b'"' {
                 let text = &self.bytes[start..self.at];
                 self.at += 1;

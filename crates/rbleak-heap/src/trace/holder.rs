@@ -1,6 +1,7 @@
 //! Survivors grouped by what holds them.
 
-use super::reach::{Parent, Reach};
+use super::reach::Parent;
+use super::tracer::Tracer;
 use super::words;
 use crate::names::{CodeLocation, Names};
 use crate::{Heap, ObjectId, ObjectType, Origin, SiteId, origin};
@@ -108,46 +109,42 @@ struct Pile {
     bytes: u64,
 }
 
+/// Piles of one name and path.
+#[derive(Default)]
+struct Merged {
+    pile: Pile,
+    /// The point with the largest pile, and how large that is.
+    accumulator: Option<ObjectId>,
+    largest: u64,
+}
+
 /// Steps shown at most from the accumulation point to a survivor.
 const MAX_STEPS: usize = 8;
-/// Steps searched at most from the accumulation point up to a name.
-const MAX_CLIMB: usize = 64;
 
 /// Groups all new objects of the last heap that are reached from a root by
 /// what holds them, the largest first.
 pub fn holders(input: &TraceInput<'_>) -> Vec<Holder> {
-    let Some(heap) = input.heaps.last() else {
+    let Some(tracer) = Tracer::new(input) else {
         return Vec::new();
     };
-    let reach = Reach::new(heap, input.names);
-    let piles = piles(heap, &reach, input);
-    let closures = closures_by_env(heap);
-    let tracer = Tracer {
-        input,
-        heap,
-        reach: &reach,
-        closures: &closures,
-    };
-    // An accumulation point each, then those of one name and path together.
-    let mut merged: FxHashMap<(HolderName, Vec<Step>), (Pile, Option<ObjectId>, u64)> =
-        FxHashMap::default();
-    let mut points: Vec<_> = piles.into_iter().collect();
+    let mut points: Vec<(Point, Pile)> = piles(&tracer).into_iter().collect();
     points.sort_unstable_by_key(|(point, _)| *point);
+    // An accumulation point each, then those of one name and path together.
+    let mut merged: FxHashMap<(HolderName, Vec<Step>), Merged> = FxHashMap::default();
     for (point, pile) in points {
-        let (name, upper) = tracer.name(point, &pile);
-        let entry = merged.entry((name, upper)).or_default();
-        if pile.bytes > entry.2 || entry.1.is_none() {
-            entry.1 = point.object();
-            entry.2 = pile.bytes;
+        let entry = merged
+            .entry(tracer.name(point.object(), &pile.ids))
+            .or_default();
+        if pile.bytes > entry.largest || entry.accumulator.is_none() {
+            entry.accumulator = Some(point.object());
+            entry.largest = pile.bytes;
         }
-        entry.0.bytes += pile.bytes;
-        entry.0.ids.extend(pile.ids);
+        entry.pile.bytes += pile.bytes;
+        entry.pile.ids.extend(pile.ids);
     }
     let mut found: Vec<Holder> = merged
         .into_iter()
-        .map(|((name, upper), (pile, accumulator, _))| {
-            tracer.holder(name, upper, pile, accumulator)
-        })
+        .map(|((name, upper), merged)| tracer.holder(name, upper, merged))
         .collect();
     found.sort_by(|a, b| {
         (b.bytes, b.objects)
@@ -167,9 +164,9 @@ enum Point {
 }
 
 impl Point {
-    fn object(self) -> Option<ObjectId> {
+    fn object(self) -> ObjectId {
         match self {
-            Point::Old(id) | Point::Top(id) => Some(id),
+            Point::Old(id) | Point::Top(id) => id,
         }
     }
 }
@@ -177,7 +174,8 @@ impl Point {
 /// Each new object under the nearest old object above it. One pass in
 /// breadth-first order: a parent is settled before its children, so that a
 /// linked list of a million nodes costs no more than an array.
-fn piles(heap: &Heap, reach: &Reach, input: &TraceInput<'_>) -> FxHashMap<Point, Pile> {
+fn piles(tracer: &Tracer<'_>) -> FxHashMap<Point, Pile> {
+    let (heap, reach, input) = (tracer.heap, &tracer.reach, tracer.input);
     let mut point_of: FxHashMap<ObjectId, Point> = FxHashMap::default();
     let mut piles: FxHashMap<Point, Pile> = FxHashMap::default();
     let is_new = |id: ObjectId| input.first_seen[id.index()] > 0;
@@ -191,7 +189,7 @@ fn piles(heap: &Heap, reach: &Reach, input: &TraceInput<'_>) -> FxHashMap<Point,
             Parent::Root(_) | Parent::Unreached => Point::Top(id),
         };
         point_of.insert(id, point);
-        if is_tool(heap, input, id) {
+        if tracer.is_tool(id) {
             continue;
         }
         let pile = piles.entry(point).or_default();
@@ -201,181 +199,11 @@ fn piles(heap: &Heap, reach: &Reach, input: &TraceInput<'_>) -> FxHashMap<Point,
     piles
 }
 
-fn is_tool(heap: &Heap, input: &TraceInput<'_>, id: ObjectId) -> bool {
-    input.names.is_own(heap.address(id))
-        || heap
-            .site(id)
-            .is_some_and(|site| (input.is_tool_file)(heap.site_info(site).file))
-}
-
-/// The Procs that capture each env. An env's parent scope is an env that it
-/// references, so that an inner block also captures the outer one's variables.
-fn closures_by_env(heap: &Heap) -> FxHashMap<ObjectId, Vec<ObjectId>> {
-    let mut found: FxHashMap<ObjectId, Vec<ObjectId>> = FxHashMap::default();
-    for id in heap.ids().filter(|&id| words::is_proc(heap, id)) {
-        for &env in heap.references(id) {
-            if words::is_env(heap, env) {
-                found.entry(env).or_default().push(id);
-            }
-        }
-    }
-    found
-}
-
-struct Tracer<'a> {
-    input: &'a TraceInput<'a>,
-    heap: &'a Heap,
-    reach: &'a Reach,
-    closures: &'a FxHashMap<ObjectId, Vec<ObjectId>>,
-}
-
 impl Tracer<'_> {
-    /// What to call the accumulation point, and the steps from that name down
-    /// to it.
-    fn name(&self, point: Point, pile: &Pile) -> (HolderName, Vec<Step>) {
-        let (heap, names) = (self.heap, self.input.names);
-        let start = match point {
-            Point::Old(id) | Point::Top(id) => id,
-        };
-        // The chain from the accumulation point up.
-        let mut chain = vec![start];
-        let mut fallback: Option<(usize, HolderName)> = None;
-        let mut root = None;
-        loop {
-            let depth = chain.len() - 1;
-            let id = chain[depth];
-            let only_env = chain[1..].iter().all(|&id| words::is_between(heap, id));
-            if let Some(name) = self.direct_name(id) {
-                return (name, self.steps_down(&chain));
-            }
-            if words::is_env(heap, id) && only_env {
-                if let Some((closure, code)) = self.closure(id, pile) {
-                    chain.push(closure);
-                    let steps = self.steps_down(&chain);
-                    return (HolderName::Closure(code), steps);
-                }
-            }
-            match heap.object_type(id) {
-                ObjectType::Class | ObjectType::Module => {
-                    let name = heap
-                        .name(id)
-                        .map_or_else(|| heap.class_name(id).to_string(), str::to_owned);
-                    fallback.get_or_insert((depth, HolderName::Module(name)));
-                    break;
-                }
-                ObjectType::Data if heap.struct_name(id) == Some("VM/thread") => {
-                    let name = match names.thread(heap.address(id)) {
-                        Some("main") => "a local of the main thread".to_owned(),
-                        Some("") | None => "a local of a running thread".to_owned(),
-                        Some(name) => format!("a local of the thread {name}"),
-                    };
-                    fallback.get_or_insert((depth, HolderName::Thread(name)));
-                    break;
-                }
-                ObjectType::Object if depth > 0 && fallback.is_none() => {
-                    let ivar = words::edge(heap, names, id, chain[depth - 1]).unwrap_or_default();
-                    let name = format!("{}{ivar} (an instance)", heap.class_name(id));
-                    fallback = Some((depth, HolderName::Instance(name)));
-                }
-                _ => {}
-            }
-            match self.reach.parent(id) {
-                Parent::Object(parent) if chain.len() < MAX_CLIMB => chain.push(parent),
-                Parent::Root(index) => {
-                    root = Some(&heap.roots()[index].name);
-                    break;
-                }
-                _ => break,
-            }
-        }
-        match fallback {
-            Some((depth, name)) => (name, self.steps_down(&chain[..=depth])),
-            None => {
-                let words = match root {
-                    Some(name) => words::root_in_words(name).to_owned(),
-                    None => "no root in this dump".to_owned(),
-                };
-                (HolderName::Root(words), self.steps_down(&chain))
-            }
-        }
-    }
-
-    fn direct_name(&self, id: ObjectId) -> Option<HolderName> {
-        if matches!(
-            self.heap.object_type(id),
-            ObjectType::Class | ObjectType::Module
-        ) {
-            return None;
-        }
-        let name = self.input.names.of_value(self.heap.address(id))?;
-        Some(HolderName::Named(name.to_owned()))
-    }
-
-    /// The block whose captured variables `env` is. Blocks written in one
-    /// scope share its variables: the one that most likely fills them is the
-    /// last to begin before the line where the objects are born.
-    fn closure(&self, env: ObjectId, pile: &Pile) -> Option<(ObjectId, CodeLocation)> {
-        let (heap, names) = (self.heap, self.input.names);
-        let born: Vec<_> = pile
-            .ids
-            .iter()
-            .take(64)
-            .filter_map(|&id| heap.site(id))
-            .map(|site| heap.site_info(site))
-            .collect();
-        let mut candidates: Vec<(bool, u32, ObjectId, &CodeLocation)> = self
-            .closures
-            .get(&env)?
-            .iter()
-            .filter_map(|&id| Some((id, names.code(heap.address(id))?)))
-            .map(|(id, code)| {
-                let before = born
-                    .iter()
-                    .any(|site| *site.file == *code.file && site.line >= code.line);
-                (before, code.line, id, code)
-            })
-            .collect();
-        candidates.sort_by_key(|&(before, line, id, _)| (before, line, std::cmp::Reverse(id)));
-        let (_, _, id, code) = candidates.pop()?;
-        Some((id, code.clone()))
-    }
-
-    /// `chain` is ordered from the accumulation point up; steps go down and
-    /// begin with the topmost object.
-    fn steps_down(&self, chain: &[ObjectId]) -> Vec<Step> {
-        let mut steps = Vec::with_capacity(chain.len());
-        let mut above: Option<ObjectId> = None;
-        for &id in chain.iter().rev() {
-            if above.is_some() && words::is_between(self.heap, id) {
-                continue;
-            }
-            steps.push(self.step(above, id));
-            above = Some(id);
-        }
-        steps
-    }
-
-    fn step(&self, above: Option<ObjectId>, id: ObjectId) -> Step {
-        let (heap, names) = (self.heap, self.input.names);
-        let edge = above.and_then(|above| {
-            if words::is_proc(heap, above) {
-                return Some("captures".to_owned());
-            }
-            words::edge(heap, names, above, id)
-        });
-        Step {
-            edge,
-            object: words::object(heap, names, id),
-        }
-    }
-
-    fn holder(
-        &self,
-        name: HolderName,
-        mut path: Vec<Step>,
-        pile: Pile,
-        accumulator: Option<ObjectId>,
-    ) -> Holder {
+    fn holder(&self, name: HolderName, mut path: Vec<Step>, merged: Merged) -> Holder {
+        let Merged {
+            pile, accumulator, ..
+        } = merged;
         let mut born = vec![(0, 0); self.input.heaps.len()];
         for &id in &pile.ids {
             let (objects, bytes) = &mut born[usize::from(self.input.first_seen[id.index()])];
@@ -438,20 +266,13 @@ impl Tracer<'_> {
         let Some(id) = accumulator else {
             return Vec::new();
         };
-        let address = self.heap.address(id);
-        let class = self.heap.class(id);
-        self.input
-            .heaps
-            .iter()
-            .map(|heap| {
-                let same = heap.find(address)?;
-                let is_container =
-                    matches!(heap.object_type(same), ObjectType::Array | ObjectType::Hash);
-                (is_container && heap.class(same) == class)
-                    .then(|| heap.length(same))
-                    .flatten()
-            })
-            .collect()
+        if !matches!(
+            self.heap.object_type(id),
+            ObjectType::Array | ObjectType::Hash
+        ) {
+            return vec![None; self.input.heaps.len()];
+        }
+        lengths_of(self.input.heaps, self.heap, id)
     }
 
     fn sites(&self, pile: &Pile) -> Vec<HolderSite> {
@@ -482,4 +303,18 @@ impl Tracer<'_> {
         sites.sort_by(|a, b| (foreign(a), b.bytes, a.first).cmp(&(foreign(b), a.bytes, b.first)));
         sites
     }
+}
+
+/// The length of the same container in each dump of a series; `None` where it
+/// was not there, or was another object.
+pub(super) fn lengths_of(heaps: &[Heap], last: &Heap, id: ObjectId) -> Vec<Option<u64>> {
+    heaps
+        .iter()
+        .map(|heap| {
+            let same = heap.find(last.address(id))?;
+            let is_same = heap.object_type(same) == last.object_type(id)
+                && heap.class(same) == last.class(id);
+            is_same.then(|| heap.length(same)).flatten()
+        })
+        .collect()
 }

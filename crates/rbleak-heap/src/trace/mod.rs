@@ -6,10 +6,13 @@
 //! constant, a class-level instance variable, a global, a closure. This module
 //! must not know requests, rates or how a finding is shown.
 
+mod grower;
 mod holder;
 mod reach;
+mod tracer;
 mod words;
 
+pub use grower::{Grower, growers};
 pub use holder::{Holder, HolderName, HolderSite, Step, TraceInput, holders};
 pub use reach::{Parent, Reach};
 pub use words::root_in_words;

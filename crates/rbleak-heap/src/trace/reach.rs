@@ -45,10 +45,10 @@ impl Reach {
             caches: Vec::new(),
         };
         let conservative = |name: &str| name == "machine_context";
-        walk.from_roots(|name| !conservative(name));
+        walk.enter_roots(|name| !conservative(name));
         walk.later(Expand::Threads);
         walk.later(Expand::All);
-        walk.from_roots(conservative);
+        walk.enter_roots(conservative);
         walk.later(Expand::All);
         walk.reach
     }
@@ -88,7 +88,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn from_roots(&mut self, wanted: impl Fn(&str) -> bool) {
+    fn enter_roots(&mut self, wanted: impl Fn(&str) -> bool) {
         let start = self.reach.order.len();
         let heap = self.heap;
         for (index, root) in heap.roots().iter().enumerate().take(MAX_ROOTS) {

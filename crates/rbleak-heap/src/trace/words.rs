@@ -54,30 +54,18 @@ pub(super) fn edge(heap: &Heap, names: &Names, holder: ObjectId, held: ObjectId)
         return Some(name.to_owned());
     }
     let class = heap.class(holder)?;
-    match heap.object_type(holder) {
-        ObjectType::Object => {
-            nth_name(heap, holder, held, names.ivars_of_class(class)?).map(str::to_owned)
-        }
-        ObjectType::Struct => nth_name(heap, holder, held, names.members_of_class(class)?)
-            .map(|member| format!(".{member}")),
-        _ => None,
-    }
-}
-
-/// Immediates (integers, nil, symbols) are missing from `references`, so that
-/// a position says something only when every variable holds a reference.
-fn nth_name<'n>(
-    heap: &Heap,
-    holder: ObjectId,
-    held: ObjectId,
-    names: &'n [Box<str>],
-) -> Option<&'n str> {
+    let variables = names.variables_of_class(class)?;
     let references = heap.references(holder);
-    if references.len() != names.len() {
+    // A position says something only if each variable has its reference.
+    if references.len() != variables.len() {
         return None;
     }
-    let index = references.iter().position(|&id| id == held)?;
-    Some(&names[index])
+    let name = &variables[references.iter().position(|&id| id == held)?];
+    match heap.object_type(holder) {
+        ObjectType::Object => Some(name.to_string()),
+        ObjectType::Struct => Some(format!(".{name}")),
+        _ => None,
+    }
 }
 
 /// Internal objects that stand between two objects a Rubyist knows and are

@@ -3,7 +3,7 @@
 use crate::cli::HuntArgs;
 use crate::derailed::Defaults;
 use crate::exit::ExitStatus;
-use crate::hunt::diagnose::{Diagnosis, Evidence, diagnose};
+use crate::hunt::diagnose::diagnose;
 use crate::hunt::document::{RunLine, Told, document};
 use crate::hunt::measure::{Measured, measure};
 use crate::hunt::plan::Plan;
@@ -64,7 +64,7 @@ fn conclude(
     margins: &Margins,
     measured: Measured,
 ) -> Result<Conclusion> {
-    let diagnosis = diagnosis_of(run, margins, &measured)?;
+    let diagnosis = diagnose(&measured.rounds, margins, measured.evidence.as_ref())?;
     if !plan.keep_dumps {
         run.drop_dumps()?;
     }
@@ -94,24 +94,6 @@ fn conclude(
         document: told,
         status: status_of(diagnosis.signals.cause),
     })
-}
-
-fn diagnosis_of(run: &RunDirectory, margins: &Margins, measured: &Measured) -> Result<Diagnosis> {
-    let records = &run.manifest.dumps;
-    if records.is_empty() {
-        return diagnose(&measured.rounds, margins, None);
-    }
-    let dumps: Vec<_> = records
-        .iter()
-        .map(|dump| (run.join(&dump.file), dump.requests))
-        .collect();
-    let names = records.iter().rev().find_map(|dump| dump.names.as_ref());
-    let evidence = Evidence::read(
-        &dumps,
-        names.map(|file| run.join(file)).as_deref(),
-        &run.manifest.app.agent_directory,
-    )?;
-    diagnose(&measured.rounds, margins, Some(&evidence))
 }
 
 /// The exit code of what was found.

@@ -1,9 +1,10 @@
 //! From a recorded run to what leaks and who holds it.
 
+use crate::run::RunDirectory;
 use anyhow::{Context, Result};
-use rbleak_heap::trace::{Holder, TraceInput, holders};
-use rbleak_heap::{Diff, Heap, Identity, Names, ReadOptions, diff};
-use rbleak_trend::{Margins, Rounds, Signals};
+use rbleak_heap::trace::{Grower, Holder, TraceInput, growers, holders};
+use rbleak_heap::{Diff, Heap, Identity, Names, ObjectType, ReadOptions, diff};
+use rbleak_trend::{Cause, Margins, Rounds, Signals};
 use std::path::{Path, PathBuf};
 
 /// Dumps of one hunt, oldest first, and the names of the last.
@@ -23,6 +24,11 @@ pub(crate) struct Diagnosis {
     pub(crate) growing: Vec<Ranked>,
     /// Holders that had grown and stopped, or whose content was replaced.
     pub(crate) levelled: Vec<Ranked>,
+    /// Objects that got longer from dump to dump, the fastest first; looked
+    /// for only where no new objects explain the growth.
+    pub(crate) growers: Vec<Grower>,
+    /// Requests between the first dump and the last.
+    pub(crate) span: u64,
     /// Holders too small to matter.
     pub(crate) noise: usize,
     /// Slots that were given to another object between two dumps.
@@ -38,6 +44,8 @@ pub(crate) struct Ranked {
     pub(crate) bytes_per_request: f64,
     /// Of the bytes of all new objects.
     pub(crate) share: f64,
+    /// Whether what they hang on is a Hash, as caches are.
+    pub(crate) is_hash: bool,
     pub(crate) sites: Vec<RankedSite>,
 }
 
@@ -68,12 +76,37 @@ const STEADY: f64 = 0.3;
 /// A holder that keeps less than this of all new bytes, and of all new
 /// objects, is noise.
 const MIN_SHARE: f64 = 0.01;
+const MAX_GROWERS: usize = 10;
 /// So many new objects for each entry: no cache of that many entries.
 const OBJECTS_PER_ENTRY: u64 = 50;
 
+impl Diagnosis {
+    /// Whether something is named that grew from dump to dump. Nothing being
+    /// named at all is no answer either way.
+    pub(crate) fn confirms_growth(&self) -> bool {
+        !self.growing.is_empty() || !self.growers.is_empty() || self.levelled.is_empty()
+    }
+}
+
 impl Evidence {
+    /// Reads the dumps of a run; `None` where it has none.
+    pub(crate) fn of_run(run: &RunDirectory) -> Result<Option<Evidence>> {
+        let records = &run.manifest.dumps;
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let dumps: Vec<_> = records
+            .iter()
+            .map(|dump| (run.join(&dump.file), dump.requests))
+            .collect();
+        let names = records.iter().rev().find_map(|dump| dump.names.as_ref());
+        let names = names.map(|file| run.join(file));
+        let agent_directory = &run.manifest.app.agent_directory;
+        Evidence::read(&dumps, names.as_deref(), agent_directory).map(Some)
+    }
+
     /// Reads dumps and names from files.
-    pub(crate) fn read(
+    fn read(
         dumps: &[(PathBuf, u64)],
         names: Option<&Path>,
         agent_directory: &Path,
@@ -112,6 +145,8 @@ pub(crate) fn diagnose(
         signals: rounds.judge(margins),
         growing: Vec::new(),
         levelled: Vec::new(),
+        growers: Vec::new(),
+        span: 0,
         noise: 0,
         reused_slots: 0,
         warnings: Vec::new(),
@@ -134,12 +169,23 @@ fn name_holders(diagnosis: &mut Diagnosis, evidence: &Evidence) -> Result<()> {
     let first_seen = first_seen(&found);
     let agent = evidence.agent_directory.clone();
     let is_tool_file = move |file: &str| Path::new(file).starts_with(&agent);
-    let all = holders(&TraceInput {
+    let input = TraceInput {
         heaps: &evidence.heaps,
         first_seen: &first_seen,
         names: &evidence.names,
         is_tool_file: &is_tool_file,
-    });
+    };
+    if let [first, .., last] = evidence.requests[..] {
+        diagnosis.span = last.saturating_sub(first);
+    }
+    if diagnosis.signals.cause == Cause::RubyBytes {
+        diagnosis.growers = growers(&input, MAX_GROWERS);
+        let most = diagnosis.growers.first().map_or(0, |grower| grower.bytes);
+        diagnosis
+            .growers
+            .retain(|grower| grower.bytes as f64 >= MIN_SHARE * most as f64);
+    }
+    let all = holders(&input);
     let Some(heap) = evidence.heaps.last() else {
         return Ok(());
     };
@@ -246,6 +292,9 @@ fn rank(heap: &Heap, holder: Holder, share: f64, requests: &[u64]) -> Ranked {
         objects_per_request: holder.objects.0 as f64 / span,
         bytes_per_request: holder.bytes.0 as f64 / span,
         share,
+        is_hash: holder
+            .accumulator
+            .is_some_and(|id| heap.object_type(id) == ObjectType::Hash),
         sites,
         holder,
     }

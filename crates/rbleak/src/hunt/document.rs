@@ -3,7 +3,7 @@
 use super::diagnose::{Diagnosis, Place, Ranked, RankedSite};
 use crate::run::{AppFacts, LoadFacts};
 use crate::sources::Sources;
-use rbleak_heap::trace::HolderName;
+use rbleak_heap::trace::{Grower, HolderName, Step};
 use rbleak_report::{
     Block, Document, Fact, Finding, Line, Note, Section, Tone, Value, Verdict, json,
 };
@@ -50,22 +50,26 @@ pub(crate) fn document(told: &Told<'_>) -> Document {
     let mut document = Document::new("rbleak/hunt/v1");
     document.push(Block::Facts(head(told)));
     document.push(Block::Verdict(verdict(told)));
-    let growing = &told.diagnosis.growing;
-    let shown = if told.all {
-        growing.len()
-    } else {
-        MAX_FINDINGS
-    };
-    if !growing.is_empty() {
-        document.push(Block::Findings(
-            growing
-                .iter()
-                .take(shown)
-                .map(|ranked| finding(told, ranked))
-                .collect(),
-        ));
+    let growers = told
+        .diagnosis
+        .growers
+        .iter()
+        .map(|grower| grower_finding(told, grower));
+    let holders = told
+        .diagnosis
+        .growing
+        .iter()
+        .map(|ranked| finding(told, ranked));
+    let mut findings: Vec<Finding> = growers.chain(holders).collect();
+    let many = findings.len();
+    if !told.all {
+        findings.truncate(MAX_FINDINGS);
     }
-    let tail = tail(told, growing.len().saturating_sub(shown));
+    let not_shown = many - findings.len();
+    if !findings.is_empty() {
+        document.push(Block::Findings(findings));
+    }
+    let tail = tail(told, not_shown);
     if !tail.is_empty() {
         document.push(Block::Facts(tail));
     }
@@ -121,6 +125,7 @@ fn verdict(told: &Told<'_>) -> Verdict {
     };
     let objects = signals.objects.rate;
     let bytes = signals.memsize.rate;
+    let content = signals.content.unwrap_or(signals.memsize).rate;
     let malloc = signals.malloc.and_then(|m| m.rate);
     let (word, tone, headline, details) = match signals.cause {
         Cause::RubyObjects => (
@@ -144,8 +149,8 @@ fn verdict(told: &Told<'_>) -> Verdict {
             Tone::Bad,
             format!(
                 "{} per {per} in Ruby objects that grow in place (95 %: {})",
-                bytes.map_or("?".into(), |r| signed_bytes(r.estimate)),
-                bytes.map_or("?".into(), byte_range),
+                content.map_or("?".into(), |r| signed_bytes(r.estimate)),
+                content.map_or("?".into(), byte_range),
             ),
             vec![
                 format!(
@@ -211,6 +216,7 @@ fn verdict(told: &Told<'_>) -> Verdict {
             "cause": cause_name(signals.cause),
             "objects_per_request": interval(objects),
             "object_bytes_per_request": interval(bytes),
+            "content_bytes_per_request": interval(content),
             "malloc_in_use_bytes_per_request": interval(malloc),
             "malloc_free_bytes_per_request": interval(signals.free.and_then(|f| f.rate)),
             "margins": {
@@ -317,11 +323,21 @@ fn finding(told: &Told<'_>, ranked: &Ranked) -> Finding {
         ranked.holder.bytes,
         ranked.holder.objects,
     );
-    let path = path_words(told, ranked);
+    let path = path_words(told, &ranked.holder.name, &ranked.holder.path);
     let mut sections = vec![
         Section::new("allocated", site_lines(told, ranked, per)),
         Section::new("held by", [path.clone()]),
     ];
+    // Nothing tells an unbounded Hash from a cache far from its bound.
+    if let (true, Some(Some(entries))) = (ranked.is_hash, ranked.holder.lengths.last()) {
+        sections.push(Section::new(
+            "unless",
+            [format!(
+                "it is a cache bounded above {} entries, which would still be filling (--min-rounds N)",
+                grouped(*entries)
+            )],
+        ));
+    }
     let main = ranked
         .sites
         .iter()
@@ -357,16 +373,47 @@ fn finding(told: &Told<'_>, ranked: &Ranked) -> Finding {
     }
 }
 
-fn path_words(told: &Told<'_>, ranked: &Ranked) -> String {
+/// An object that grows in place.
+fn grower_finding(told: &Told<'_>, grower: &Grower) -> Finding {
+    let title = told.sources.shorten_within(&grower.name.to_string());
+    let path = path_words(told, &grower.name, &grower.path);
+    let per = if told.app.mode == "code" {
+        "call"
+    } else {
+        "request"
+    };
+    let rate = grower.bytes as f64 / told.diagnosis.span.max(1) as f64;
+    let lengths: Vec<String> = grower
+        .lengths
+        .iter()
+        .map(|&length| grouped(length))
+        .collect();
+    Finding {
+        summary: format!("gets longer: {} per {per}", Bytes(rate.round() as u64)),
+        sections: vec![
+            Section::new("length", [format!("{} in the dumps", lengths.join(" → "))]),
+            Section::new("held by", [path.clone()]),
+        ],
+        data: json!({
+            "holder": title,
+            "path": path,
+            "lengths_by_dump": grower.lengths,
+            "bytes_per_request": rate,
+        }),
+        title,
+    }
+}
+
+fn path_words(told: &Told<'_>, name: &HolderName, path: &[Step]) -> String {
     let mut words = Vec::new();
-    match &ranked.holder.name {
+    match name {
         HolderName::Named(name) | HolderName::Thread(name) | HolderName::Root(name) => {
             words.push(name.clone());
         }
         // Their first step says the same.
         HolderName::Closure(_) | HolderName::Instance(_) | HolderName::Module(_) => {}
     }
-    for step in &ranked.holder.path {
+    for step in path {
         words.extend(step.edge.clone());
         words.push(step.object.clone());
     }
@@ -511,7 +558,9 @@ fn signed_bytes(value: f64) -> String {
 }
 
 fn object_range(rate: Interval) -> String {
-    format!("{:.2}–{:.2}", rate.low + 0.0, rate.high + 0.0)
+    // Rounded first: -0.001 is to read 0.00, not -0.00.
+    let round = |value: f64| (value * 100.0).round() / 100.0 + 0.0;
+    format!("{:.2}–{:.2}", round(rate.low), round(rate.high))
 }
 
 fn byte_range(rate: Interval) -> String {

@@ -4,17 +4,19 @@
 //! few numbers each; only when Ruby's objects grow is allocation tracing
 //! switched on and are heap dumps taken.
 
+use super::diagnose::{Evidence, diagnose};
 use super::document::Cache;
 use super::plan::Plan;
 use crate::files::write_atomically;
 use crate::run::{DumpRecord, RunDirectory};
 use crate::shell::Progress;
 use anyhow::{Context, Result};
-use rbleak_capture::{App, CaptureError, Interrupt, Launch, Load};
+use rbleak_capture::{App, CaptureError, Container, Interrupt, Launch, Load};
 use rbleak_process::Pid;
 use rbleak_process::allocator;
 use rbleak_trend::{Cause, Margins, RoundSample, Rounds};
 use rbleak_units::Bytes;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -22,24 +24,28 @@ use std::time::Instant;
 /// What was measured; the dumps lie in the run's folder.
 pub(crate) struct Measured {
     pub(crate) rounds: Rounds,
+    /// The dumps of the last dump phase, if there was one.
+    pub(crate) evidence: Option<Evidence>,
     pub(crate) caches: Vec<Cache>,
 }
 
 /// A round of this length is long against the cost of a sample, and short
 /// enough for a verdict within seconds.
 const ROUND_SECONDS: f64 = 0.5;
-/// Requests by which the speed is told, after as many that load code.
+/// Requests by which the speed is told, after as many that fill caches.
 const SPEED_REQUESTS: u64 = 25;
+/// Requests before named containers are counted for the first time.
+const FIRST_REQUESTS: u64 = 2;
 const MIN_PER_ROUND: u64 = 50;
 const MAX_PER_ROUND: u64 = 500;
 /// The same answer so many rounds in a row is the verdict.
 const CONFIRM: u32 = 2;
-/// Rounds before any verdict: a cache that is still filling looks like a leak
-/// for as long as it fills.
-const MIN_ROUNDS: u32 = 8;
-/// Rounds after the dumps by which growth in place is confirmed, since the
-/// tracer's tables blur every figure of bytes while it is on.
-const ROUNDS_AFTER: u32 = 3;
+/// Every so many rounds named containers are counted; what has not grown since
+/// the count so many rounds before the end, or longer ago, has levelled off.
+const CENSUS_ROUNDS: u32 = 4;
+const LEVEL_ROUNDS: u32 = 3;
+/// A container that gained fewer entries is no cache worth naming.
+const MIN_CACHE_GROWTH: u64 = 32;
 /// Dumps are worth taking again when a cache had filled the first time.
 const MAX_DUMP_PHASES: u32 = 2;
 const LABELS: [&str; 3] = ["A", "B", "C"];
@@ -71,6 +77,7 @@ pub(crate) fn measure(
         requests: 0,
         played: 0,
         traced: false,
+        evidence: None,
     };
     let result = hunt.go();
     let samples = hunt.run.write_samples(hunt.rounds.samples());
@@ -79,10 +86,14 @@ pub(crate) fn measure(
     let caches = result?;
     samples?;
     progress.say("stopping the app");
-    let rounds = hunt.rounds;
+    let (rounds, evidence) = (hunt.rounds, hunt.evidence);
     hunt.app.stop()?;
     hunt.run.save()?;
-    Ok(Measured { rounds, caches })
+    Ok(Measured {
+        rounds,
+        evidence,
+        caches,
+    })
 }
 
 fn launch(plan: &Plan, run: &RunDirectory) -> Launch {
@@ -132,11 +143,17 @@ struct Hunt<'a> {
     played: u32,
     /// Whether allocation tracing is on.
     traced: bool,
+    evidence: Option<Evidence>,
 }
 
 impl Hunt<'_> {
     fn go(&mut self) -> Result<Vec<Cache>> {
         self.progress.say("warming up");
+        // The first requests load code, and code fills tables that are none
+        // of the app's caches.
+        self.load(FIRST_REQUESTS)?;
+        let first = self.app.census()?;
+        let mut counts = Vec::new();
         let per_round = self.warm_up()?;
         self.run.manifest.load.requests_per_round = per_round;
         self.sample()?;
@@ -144,39 +161,51 @@ impl Hunt<'_> {
         let mut dump_phases = 0;
         while self.played < self.plan.max_rounds {
             self.round(per_round)?;
+            if self.played.is_multiple_of(CENSUS_ROUNDS) {
+                counts.push((self.played, self.app.census()?));
+            }
             let cause = self.rounds.judge(self.margins).cause;
             answers = match answers {
                 (last, times) if last == cause => (last, times + 1),
                 _ => (cause, 1),
             };
-            if cause == Cause::Undecided || answers.1 < CONFIRM || self.played < MIN_ROUNDS {
+            if cause == Cause::Undecided
+                || answers.1 < CONFIRM
+                || self.played < self.plan.min_rounds
+            {
                 continue;
             }
             match cause {
                 Cause::RubyObjects | Cause::RubyBytes if dump_phases < MAX_DUMP_PHASES => {
                     dump_phases += 1;
                     self.dump_phase(per_round)?;
-                    if self.goes_on(cause, per_round)? {
+                    if self.is_confirmed(cause)? {
                         break;
                     }
                     // It went on no longer: a cache that had not been full.
                     answers = (Cause::Undecided, 0);
                 }
+                // What could not be confirmed twice may yet level off.
+                Cause::RubyObjects | Cause::RubyBytes => {}
                 _ => break,
             }
         }
-        Ok(Vec::new())
+        let played = self.played;
+        let before = counts
+            .into_iter()
+            .rev()
+            .find(|(round, _)| round + LEVEL_ROUNDS <= played);
+        let middle = before.map(|(_, count)| count).unwrap_or_default();
+        Ok(levelled_off(&first, &middle, &self.app.census()?))
     }
 
-    /// Whether what grew before the dumps grew until after them.
-    fn goes_on(&mut self, cause: Cause, per_round: u64) -> Result<bool> {
-        if cause == Cause::RubyObjects {
-            return Ok(self.rounds.objects_go_on(self.margins));
-        }
-        for _ in 0..ROUNDS_AFTER {
-            self.round(per_round)?;
-        }
-        Ok(self.rounds.judge(self.margins).cause == cause)
+    /// Whether growth went on until the last dump, in the figures and in
+    /// what the dumps name.
+    fn is_confirmed(&mut self, cause: Cause) -> Result<bool> {
+        self.progress.say("reading the heap dumps");
+        self.evidence = Evidence::of_run(self.run)?;
+        let diagnosis = diagnose(&self.rounds, self.margins, self.evidence.as_ref())?;
+        Ok(self.rounds.goes_on(cause, self.margins) && diagnosis.confirms_growth())
     }
 
     /// Loads what is loaded late, tells the speed, and does the warm-up;
@@ -197,12 +226,12 @@ impl Hunt<'_> {
         if warmup > 0 {
             self.load(warmup)?;
         }
-        self.run.manifest.load.warmup = warmup
-            + if given.is_none() {
-                2 * SPEED_REQUESTS
-            } else {
-                0
-            };
+        let timing = if given.is_none() {
+            2 * SPEED_REQUESTS
+        } else {
+            0
+        };
+        self.run.manifest.load.warmup = FIRST_REQUESTS + timing + warmup;
         Ok(per_round)
     }
 
@@ -232,6 +261,7 @@ impl Hunt<'_> {
             requests: self.requests,
             live_slots: sample.live_slots.0 as f64,
             memsize: sample.memsize.as_f64(),
+            content: sample.content.map(Bytes::as_f64),
             malloc_in_use: sample.malloc_in_use.map(Bytes::as_f64),
             malloc_free: sample.malloc_free.map(Bytes::as_f64),
             traced: self.traced,
@@ -275,6 +305,33 @@ impl Hunt<'_> {
         });
         self.run.save()
     }
+}
+
+/// The containers that grew until the middle of the hunt, and not after it.
+/// One that is replaced as a whole counts too: it goes by its name.
+fn levelled_off(first: &[Container], middle: &[Container], last: &[Container]) -> Vec<Cache> {
+    let sizes = |census: &[Container]| -> HashMap<String, u64> {
+        census.iter().map(|c| (c.name.clone(), c.size)).collect()
+    };
+    let (first, middle) = (sizes(first), sizes(middle));
+    let mut seen = HashSet::new();
+    let mut caches: Vec<Cache> = last
+        .iter()
+        .filter_map(|container| {
+            let before = first.get(&container.name).copied().unwrap_or(0);
+            let halfway = *middle.get(&container.name)?;
+            let grew = container.size >= before + MIN_CACHE_GROWTH;
+            // A String counts bytes: its noise is larger than an entry or two.
+            let stopped = container.size <= halfway + halfway / 50;
+            (grew && stopped && seen.insert(container.address)).then(|| Cache {
+                name: container.name.clone(),
+                class: container.class.clone(),
+                entries: (before, container.size),
+            })
+        })
+        .collect();
+    caches.sort_by(|a, b| (b.entries.1, &a.name).cmp(&(a.entries.1, &b.name)));
+    caches
 }
 
 /// Writes what `fill` produces to `path`, compressed.

@@ -26,6 +26,9 @@ pub(crate) struct Plan {
     /// Requests per round; `None`: by speed.
     pub(crate) per_round: Option<u64>,
     pub(crate) max_rounds: u32,
+    /// Rounds before any verdict: a cache that is still filling looks like a
+    /// leak for as long as it fills.
+    pub(crate) min_rounds: u32,
     /// Where runs are kept.
     pub(crate) run_parent: PathBuf,
     pub(crate) keep_dumps: bool,
@@ -65,7 +68,8 @@ impl Plan {
                 Some(0) => bail!("TEST_COUNT=0 would send no request: set it to 1 or more"),
                 given => given,
             },
-            max_rounds: args.rounds,
+            max_rounds: args.rounds.max(args.min_rounds),
+            min_rounds: args.min_rounds,
             run_parent: here.join(&args.run_dir),
             keep_dumps: args.keep_dumps == "yes",
             quiet: args.quiet,

@@ -2,9 +2,9 @@
 
 # A cache that is thrown away as a whole whenever it is full: all the objects
 # of one dump are gone in a later one, and others lie at their addresses.
-# It never holds more than 500 entries.
+# It never holds more than LIMIT entries, 500 unless the environment says otherwise.
 CACHE = {}
-LIMIT = 500
+LIMIT = Integer(ENV.fetch('LIMIT', 500))
 requests = 0
 
 run(lambda do |_env|

@@ -1,0 +1,193 @@
+//! From an object up to something with a name.
+
+use super::reach::{Parent, Reach};
+use super::words;
+use super::{HolderName, Step, TraceInput};
+use crate::names::CodeLocation;
+use crate::{Heap, ObjectId, ObjectType};
+use rustc_hash::FxHashMap;
+
+/// Steps searched at most from an object up to a name.
+const MAX_CLIMB: usize = 64;
+/// Survivors looked at to tell which block fills captured variables.
+const MAX_BORN: usize = 64;
+
+/// The Procs that capture each env. An env's parent scope is an env that it
+/// references, so that an inner block also captures the outer one's variables.
+fn closures_by_env(heap: &Heap) -> FxHashMap<ObjectId, Vec<ObjectId>> {
+    let mut found: FxHashMap<ObjectId, Vec<ObjectId>> = FxHashMap::default();
+    for id in heap.ids().filter(|&id| words::is_proc(heap, id)) {
+        for &env in heap.references(id) {
+            if words::is_env(heap, env) {
+                found.entry(env).or_default().push(id);
+            }
+        }
+    }
+    found
+}
+
+/// Names objects of the last heap.
+pub(super) struct Tracer<'a> {
+    pub(super) input: &'a TraceInput<'a>,
+    pub(super) heap: &'a Heap,
+    pub(super) reach: Reach,
+    closures: FxHashMap<ObjectId, Vec<ObjectId>>,
+}
+
+impl<'a> Tracer<'a> {
+    /// Walks the last heap; `None` where there is none.
+    pub(super) fn new(input: &'a TraceInput<'a>) -> Option<Tracer<'a>> {
+        let heap = input.heaps.last()?;
+        Some(Tracer {
+            input,
+            heap,
+            reach: Reach::new(heap, input.names),
+            closures: closures_by_env(heap),
+        })
+    }
+
+    /// Whether an object is the tool's own: the agent's, or born in its files.
+    pub(super) fn is_tool(&self, id: ObjectId) -> bool {
+        self.input.names.is_own(self.heap.address(id))
+            || self
+                .heap
+                .site(id)
+                .is_some_and(|site| (self.input.is_tool_file)(self.heap.site_info(site).file))
+    }
+
+    /// What to call what holds `start`, and the steps from that name down to
+    /// it. `born` are some of the objects below it.
+    pub(super) fn name(&self, start: ObjectId, born: &[ObjectId]) -> (HolderName, Vec<Step>) {
+        let (heap, names) = (self.heap, self.input.names);
+        // From the object up.
+        let mut chain = vec![start];
+        let mut fallback: Option<(usize, HolderName)> = None;
+        let mut root = None;
+        loop {
+            let depth = chain.len() - 1;
+            let id = chain[depth];
+            let only_env = chain[1..].iter().all(|&id| words::is_between(heap, id));
+            if let Some(name) = self.direct_name(id) {
+                return (name, self.steps_down(&chain));
+            }
+            if words::is_env(heap, id)
+                && only_env
+                && let Some((closure, code)) = self.closure(id, born)
+            {
+                chain.push(closure);
+                let steps = self.steps_down(&chain);
+                return (HolderName::Closure(code), steps);
+            }
+            match heap.object_type(id) {
+                ObjectType::Class | ObjectType::Module => {
+                    let name = heap
+                        .name(id)
+                        .map_or_else(|| heap.class_name(id).to_string(), str::to_owned);
+                    fallback.get_or_insert((depth, HolderName::Module(name)));
+                    break;
+                }
+                ObjectType::Data if heap.struct_name(id) == Some("VM/thread") => {
+                    let name = match names.thread(heap.address(id)) {
+                        Some("main") => "a local of the main thread".to_owned(),
+                        Some("") | None => "a local of a running thread".to_owned(),
+                        Some(name) => format!("a local of the thread {name}"),
+                    };
+                    fallback.get_or_insert((depth, HolderName::Thread(name)));
+                    break;
+                }
+                ObjectType::Object if depth > 0 && fallback.is_none() => {
+                    let ivar = words::edge(heap, names, id, chain[depth - 1]).unwrap_or_default();
+                    let name = format!("{}{ivar} (an instance)", heap.class_name(id));
+                    fallback = Some((depth, HolderName::Instance(name)));
+                }
+                _ => {}
+            }
+            match self.reach.parent(id) {
+                Parent::Object(parent) if chain.len() < MAX_CLIMB => chain.push(parent),
+                Parent::Root(index) => {
+                    root = Some(&heap.roots()[index].name);
+                    break;
+                }
+                _ => break,
+            }
+        }
+        match fallback {
+            Some((depth, name)) => (name, self.steps_down(&chain[..=depth])),
+            None => {
+                let words = match root {
+                    Some(name) => words::root_in_words(name).to_owned(),
+                    None => "no root in this dump".to_owned(),
+                };
+                (HolderName::Root(words), self.steps_down(&chain))
+            }
+        }
+    }
+
+    fn direct_name(&self, id: ObjectId) -> Option<HolderName> {
+        if matches!(
+            self.heap.object_type(id),
+            ObjectType::Class | ObjectType::Module
+        ) {
+            return None;
+        }
+        let name = self.input.names.of_value(self.heap.address(id))?;
+        Some(HolderName::Named(name.to_owned()))
+    }
+
+    /// The block whose captured variables `env` is. Blocks written in one
+    /// scope share its variables: the one that most likely fills them is the
+    /// last to begin before the line where the objects are born.
+    fn closure(&self, env: ObjectId, born: &[ObjectId]) -> Option<(ObjectId, CodeLocation)> {
+        let (heap, names) = (self.heap, self.input.names);
+        let born: Vec<_> = born
+            .iter()
+            .take(MAX_BORN)
+            .filter_map(|&id| heap.site(id))
+            .map(|site| heap.site_info(site))
+            .collect();
+        let mut candidates: Vec<(bool, u32, ObjectId, &CodeLocation)> = self
+            .closures
+            .get(&env)?
+            .iter()
+            .filter_map(|&id| Some((id, names.code(heap.address(id))?)))
+            .map(|(id, code)| {
+                let before = born
+                    .iter()
+                    .any(|site| *site.file == *code.file && site.line >= code.line);
+                (before, code.line, id, code)
+            })
+            .collect();
+        candidates.sort_by_key(|&(before, line, id, _)| (before, line, std::cmp::Reverse(id)));
+        let (_, _, id, code) = candidates.pop()?;
+        Some((id, code.clone()))
+    }
+
+    /// `chain` is ordered upward; steps go down and begin with the topmost
+    /// object.
+    pub(super) fn steps_down(&self, chain: &[ObjectId]) -> Vec<Step> {
+        let mut steps = Vec::with_capacity(chain.len());
+        let mut above: Option<ObjectId> = None;
+        for &id in chain.iter().rev() {
+            if above.is_some() && words::is_between(self.heap, id) {
+                continue;
+            }
+            steps.push(self.step(above, id));
+            above = Some(id);
+        }
+        steps
+    }
+
+    fn step(&self, above: Option<ObjectId>, id: ObjectId) -> Step {
+        let (heap, names) = (self.heap, self.input.names);
+        let edge = above.and_then(|above| {
+            if words::is_proc(heap, above) {
+                return Some("captures".to_owned());
+            }
+            words::edge(heap, names, above, id)
+        });
+        Step {
+            edge,
+            object: words::object(heap, names, id),
+        }
+    }
+}
