@@ -68,7 +68,8 @@ pub(crate) struct LoadFacts {
     pub(crate) warmup: u64,
     pub(crate) requests_per_round: u64,
     pub(crate) rounds: u32,
-    pub(crate) concurrency: Option<u16>,
+    /// Requests under way at once, over HTTP.
+    pub(crate) concurrency: Option<usize>,
     /// Seconds from the start of the boot to the verdict.
     pub(crate) seconds: f64,
     /// Seconds of that spent booting.

@@ -12,7 +12,7 @@ use crate::shell::{self, Progress};
 use crate::sources::Sources;
 use anyhow::{Context, Result};
 use jiff::ZonedDateTime;
-use rbleak_capture::{CaptureError, Interrupt};
+use rbleak_capture::{CaptureError, Interrupt, Mode};
 use rbleak_report::{Document, to_json};
 use rbleak_trend::{Cause, Margins};
 use std::path::Path;
@@ -45,6 +45,10 @@ pub(crate) fn hunt(plan: &Plan, here: &Path, all: bool) -> Result<Conclusion> {
     };
     let load = LoadFacts {
         paths: plan.requests.iter().map(|r| r.path.clone()).collect(),
+        concurrency: match plan.mode {
+            Mode::Server { concurrency, .. } => Some(concurrency),
+            _ => None,
+        },
         ..LoadFacts::default()
     };
     let mut run = RunDirectory::create(&plan.run_parent, &now, Manifest::new(&now, app, load))?;

@@ -88,6 +88,7 @@ impl Bench {
         let runs: Vec<PathBuf> = std::fs::read_dir(self.home.path().join(".rbleak"))
             .expect("a folder of runs")
             .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.join("manifest.json").is_file())
             .collect();
         assert_eq!(runs.len(), 1, "{runs:?}");
         runs.into_iter().next().expect("one")
