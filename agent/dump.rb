@@ -71,7 +71,12 @@ module RbleakAgent__
       end
       in_child do
         # Tracing costs a multiple of the work; the parent goes on tracing.
-        ObjectSpace.trace_object_allocations_stop
+        begin
+          ObjectSpace.trace_object_allocations_stop
+        rescue TypeError
+          # Ruby 2.7 cannot stop what was never started.
+          nil
+        end
         yield
       end
       "forked"

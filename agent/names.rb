@@ -22,7 +22,7 @@ module RbleakAgent__
     def self.thread_lines
       Named.threads.map do |thread|
         address = Core.address(thread)
-        lines = Lines.line(kind: "thread", object: address, name: thread.name, main: thread.equal?(Thread.main))
+        lines = [Lines.line(kind: "thread", object: address, name: thread.name, main: thread.equal?(Thread.main))]
         Named.thread_locals(thread) do |name, value|
           lines << Lines.line(kind: "thread_local", thread: address, name: name, value: Core.address(value))
         end
@@ -116,8 +116,8 @@ module RbleakAgent__
     UNBOUND_LOCATION = UnboundMethod.instance_method(:source_location)
     STRUCT_MEMBERS = Struct.instance_method(:members)
     STRUCT_VALUES = Struct.instance_method(:to_a)
-    # Data is a deprecated alias before 3.2.
-    DATA = defined?(::Data) && ::Data.respond_to?(:define) ? ::Data : Class.new
+    # Before 3.2 Data is another class, and a warning to whoever mentions it.
+    DATA = RUBY_VERSION.to_f >= 3.2 ? ::Data : Class.new
     DATA_TO_H = DATA.instance_method(:to_h) if DATA.method_defined?(:to_h)
 
     # Procs with their places, and instance variables of a few objects of

@@ -1,7 +1,7 @@
 //! Load over HTTP: a fixed number of requests, in turn, over a few keep-alive
 //! connections. Knows neither the process behind the port nor the agent.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -194,25 +194,49 @@ fn build<B>(url: &str, request: &Request, body: B) -> Result<http::Request<B>, S
     builder.body(body).map_err(|error| error.to_string())
 }
 
+/// Sends a request, a second time if its kept-alive connection turns out to be
+/// closed: servers close them when they like, and a client finds out only when
+/// it sends. A server that has died refuses the second connection.
 fn send(client: &ureq::Agent, base: &str, request: &Request) -> Result<Answer, String> {
+    let was_closed = |error: &ureq::Error| {
+        matches!(error, ureq::Error::Io(io) if matches!(
+            io.kind(),
+            ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::UnexpectedEof
+        ))
+    };
+    match send_once(client, base, request)? {
+        Err(error) if was_closed(&error) => send_once(client, base, request)?,
+        answer => answer,
+    }
+    .map_err(|error| error.to_string())
+}
+
+/// The outer error is a request that cannot be built.
+fn send_once(
+    client: &ureq::Agent,
+    base: &str,
+    request: &Request,
+) -> Result<Result<Answer, ureq::Error>, String> {
     let url = format!("{base}{}", request.path);
     let sent = match &request.body {
         Some(body) => client.run(build(&url, request, body.as_str())?),
         None => client.run(build(&url, request, ())?),
     };
-    let mut response = sent.map_err(|error| error.to_string())?;
+    Ok(sent.and_then(read))
+}
+
+fn read(mut response: http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
     let status = response.status().as_u16();
     let location = response.headers().get("location");
     let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let mut reader = response.body_mut().as_reader();
     let mut head = Vec::new();
-    let read = |error: std::io::Error| error.to_string();
-    (&mut reader)
-        .take(BODY_BYTES)
-        .read_to_end(&mut head)
-        .map_err(read)?;
+    (&mut reader).take(BODY_BYTES).read_to_end(&mut head)?;
     // A connection is used again only once its body has been read to the end.
-    std::io::copy(&mut reader, &mut std::io::sink()).map_err(read)?;
+    std::io::copy(&mut reader, &mut std::io::sink())?;
     Ok(Answer {
         status,
         location,

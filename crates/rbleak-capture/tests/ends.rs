@@ -6,8 +6,6 @@
 mod common;
 
 use std::fs;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{PUMA, Place, boot, eventually, inherited, leaky, lives, processes_of};
@@ -88,85 +86,5 @@ fn an_interrupt_while_running() {
         assert!(matches!(error, CaptureError::Interrupted), "{error}");
         assert!(since.elapsed() < Duration::from_secs(5));
         assert!(processes_of(&place).is_empty());
-    }
-}
-
-/// Not a test: the tool that is killed below.
-#[test]
-#[ignore = "run by the_app_ends_with_the_tool"]
-fn victim() {
-    let Some(mode) = std::env::var_os("RBLEAK_TEST_VICTIM") else {
-        return;
-    };
-    let place = leaky();
-    fs::write(
-        std::env::var_os("RBLEAK_TEST_DIRECTORY").unwrap(),
-        place.directory.path().as_os_str().as_encoded_bytes(),
-    )
-    .unwrap();
-    let launch = match mode.to_str() {
-        Some("server") => place.server(PUMA, "/clean"),
-        Some("booting") => place.server(&["ruby", "-e", "sleep"], "/clean"),
-        _ => place.in_process("/clean"),
-    };
-    let mut app = boot(launch);
-    loop {
-        app.run(10).unwrap();
-    }
-}
-
-#[test]
-fn the_app_ends_with_the_tool() {
-    for mode in ["in-process", "server", "booting"] {
-        let notes = tempfile::tempdir().unwrap();
-        let file = notes.path().join("directory");
-        let mut tool = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "victim", "--ignored"])
-            .envs(inherited())
-            .env("RBLEAK_TEST_VICTIM", mode)
-            .env("RBLEAK_TEST_DIRECTORY", &file)
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let of_app = || -> Vec<u32> {
-            let directory = fs::read_to_string(&file).unwrap_or_default();
-            let entries = fs::read_dir("/proc").unwrap().flatten();
-            entries
-                .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-                .filter(|pid| {
-                    !directory.is_empty()
-                        && fs::read_link(format!("/proc/{pid}/cwd"))
-                            .is_ok_and(|cwd| cwd.as_os_str() == directory.as_str())
-                })
-                .filter(|&pid| lives(pid))
-                .collect()
-        };
-        assert!(
-            eventually(Duration::from_secs(30), || !of_app().is_empty()),
-            "{mode}: never started"
-        );
-        // Until it is under load, or deep in its boot.
-        std::thread::sleep(Duration::from_secs(2));
-        assert!(!of_app().is_empty(), "{mode}: ended by itself");
-        let pid = tool.id();
-        tool.kill().unwrap();
-        tool.wait().unwrap();
-        assert!(
-            eventually(Duration::from_secs(15), || of_app().is_empty()),
-            "{mode}: {:?} live on",
-            of_app()
-        );
-        let left = format!("rbleak-{pid}-");
-        let leaves_nothing = || {
-            let entries = fs::read_dir("/tmp").unwrap().flatten();
-            entries
-                .filter_map(|entry| entry.file_name().into_string().ok())
-                .all(|name| !name.starts_with(&left))
-        };
-        assert!(
-            eventually(Duration::from_secs(5), leaves_nothing),
-            "{mode}: the private directory is left"
-        );
-        let _ = fs::remove_dir_all(fs::read_to_string(&file).unwrap());
     }
 }

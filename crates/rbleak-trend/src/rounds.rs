@@ -274,7 +274,10 @@ mod tests {
         }
         let signals = all.judge(&Margins::default());
         assert_eq!(signals.cause, Cause::RubyBytes);
-        assert_eq!(signals.content.and_then(|c| c.rate).map(|r| r.estimate), Some(600.0));
+        assert_eq!(
+            signals.content.and_then(|c| c.rate).map(|r| r.estimate),
+            Some(600.0)
+        );
     }
 
     #[test]

@@ -311,3 +311,69 @@ fn stdin_that_is_closed_or_empty() {
         .expect("nothing");
     answer(&child.wait_with_output().expect("it ends")).assert_refused("empty");
 }
+
+/// The processes whose working directory is `folder`.
+fn processes_in(folder: &Path) -> Vec<u32> {
+    std::fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder))
+        .collect()
+}
+
+fn eventually(seconds: u64, what: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !what() {
+        if start.elapsed() > Duration::from_secs(seconds) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    true
+}
+
+/// Killed outright, rbleak cannot stop what it started: the app must see by
+/// itself that nobody is left, under load and while it still boots.
+#[test]
+fn the_app_ends_with_a_killed_rbleak() {
+    needs("puma");
+    let modes: [&[&str]; 3] = [
+        &["--path", "/clean", "--requests", "1000000"],
+        &[
+            "--path",
+            "/clean",
+            "--requests",
+            "1000000",
+            "--",
+            "puma",
+            "-b",
+            "tcp://127.0.0.1:{port}",
+        ],
+        &["--", "ruby", "-e", "sleep"],
+    ];
+    for mode in modes {
+        let bench = Bench::new();
+        // A folder of its own tells the app's processes from all others.
+        let copy = tempfile::tempdir().expect("a folder");
+        for file in ["app.rb", "config.ru"] {
+            std::fs::copy(leaky().join(file), copy.path().join(file)).expect("a copy");
+        }
+        let folder = copy.path().canonicalize().expect("a folder");
+        let mut all = vec!["hunt", "-C", text(&folder)];
+        all.extend(mode);
+        let mut rbleak = bench
+            .command(&all)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("rbleak starts");
+        let lives = || !processes_in(&folder).is_empty();
+        assert!(eventually(30, lives), "{mode:?}: never started");
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(lives(), "{mode:?}: ended by itself");
+        rbleak.kill().expect("a signal");
+        rbleak.wait().expect("its end");
+        assert!(eventually(15, || !lives()), "{mode:?}: lives on");
+    }
+}
