@@ -13,6 +13,7 @@ use regex::Regex;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// What the objects of a group have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -37,12 +38,20 @@ pub struct Filter {
     pub only: Option<Regex>,
     /// Only objects that the app's own code allocated.
     pub app_only: bool,
+    /// No objects that were allocated in a file below this directory, such as
+    /// that of the tool that took the dumps.
+    pub but: Option<PathBuf>,
 }
 
 impl Filter {
     /// Whether an object counts.
     pub fn takes(&self, heap: &Heap, id: ObjectId) -> bool {
         let file = || heap.site(id).map(|site| heap.site_info(site).file);
+        if let Some(but) = &self.but
+            && file().is_some_and(|file| Path::new(file).starts_with(but))
+        {
+            return false;
+        }
         if self.app_only && file().is_none_or(|file| origin(file) != Origin::App) {
             return false;
         }

@@ -1,7 +1,7 @@
 //! Survivors and what holds them: on small dumps written by hand, and on real
 //! ones of every Ruby.
 
-use rbleak_heap::trace::{Holder, HolderName, TraceInput, growers, holders};
+use rbleak_heap::trace::{Holder, HolderName, TraceInput, growers, holders, tool_objects};
 use rbleak_heap::{Heap, Identity, Names, ReadOptions, diff};
 use std::path::Path;
 
@@ -101,6 +101,13 @@ fn what_the_agent_allocated_is_left_out() {
         heap(&[0x3000], &string(0x3000, "/agent/agent.rb", 5)),
     ];
     assert!(trace(&heaps, &names(STORE)).is_empty());
+    let input = TraceInput {
+        heaps: &heaps,
+        first_seen: &first_seen(&heaps),
+        names: &names(STORE),
+        is_tool_file: &|file| file.starts_with("/agent/"),
+    };
+    assert_eq!(tool_objects(&input).0, 1);
 }
 
 #[test]

@@ -63,9 +63,9 @@ pub(crate) struct HuntArgs {
     /// Rounds at most; the verdict may come sooner
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(7..), help_heading = "Load")]
     pub(crate) rounds: u32,
-    /// Rounds at least, for a cache that takes long to fill
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Load")]
-    pub(crate) min_rounds: u32,
+    /// Rounds at least, for a cache that takes long to fill [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Load")]
+    pub(crate) min_rounds: Option<u32>,
     /// Requests under way at once (server only)
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Load")]
     pub(crate) concurrency: u16,

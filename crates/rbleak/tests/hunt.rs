@@ -282,6 +282,27 @@ fn a_run_keeps_what_it_measured_and_its_dumps_are_private() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o700);
+    // The next command that the answer names works, and shows no rbleak.
+    let dumps: Vec<String> = ["A", "B", "C"]
+        .map(|label| {
+            run.join(format!("{label}.ndjson.zst"))
+                .display()
+                .to_string()
+        })
+        .into();
+    let diff = bench.run(&["diff", &dumps[0], &dumps[1], &dumps[2]]);
+    assert_eq!(diff.status, 1, "{}", diff.stderr);
+    assert!(diff.stdout.contains("app.rb:45"), "{}", diff.stdout);
+    assert!(
+        diff.stdout.contains("objects of rbleak's own agent"),
+        "{}",
+        diff.stdout
+    );
+    let agent = bench.manifest()["app"]["agent_directory"]
+        .as_str()
+        .expect("a path")
+        .to_owned();
+    assert!(!diff.stdout.contains(&agent), "{}", diff.stdout);
     // The report in the folder is the answer that was printed.
     assert_eq!(
         std::fs::read_to_string(run.join("report.json")).expect("a report"),

@@ -15,4 +15,5 @@ mod words;
 pub use grower::{Grower, growers};
 pub use holder::{Holder, HolderName, HolderSite, Step, TraceInput, holders};
 pub use reach::{Parent, Reach};
+pub use tracer::tool_objects;
 pub use words::root_in_words;

@@ -5,6 +5,7 @@ use super::words;
 use super::{HolderName, Step, TraceInput};
 use crate::names::CodeLocation;
 use crate::{Heap, ObjectId, ObjectType};
+use rbleak_units::Objects;
 use rustc_hash::FxHashMap;
 
 /// Steps searched at most from an object up to a name.
@@ -46,13 +47,9 @@ impl<'a> Tracer<'a> {
         })
     }
 
-    /// Whether an object is the tool's own: the agent's, or born in its files.
+    /// Whether an object is the tool's own.
     pub(super) fn is_tool(&self, id: ObjectId) -> bool {
-        self.input.names.is_own(self.heap.address(id))
-            || self
-                .heap
-                .site(id)
-                .is_some_and(|site| (self.input.is_tool_file)(self.heap.site_info(site).file))
+        is_tool(self.input, self.heap, id)
     }
 
     /// What to call what holds `start`, and the steps from that name down to
@@ -190,4 +187,21 @@ impl<'a> Tracer<'a> {
             object: words::object(heap, names, id),
         }
     }
+}
+
+/// Whether an object is the tool's own: the agent's, or born in its files.
+fn is_tool(input: &TraceInput<'_>, heap: &Heap, id: ObjectId) -> bool {
+    input.names.is_own(heap.address(id))
+        || heap
+            .site(id)
+            .is_some_and(|site| (input.is_tool_file)(heap.site_info(site).file))
+}
+
+/// How many new objects are the tool's own, which [`super::holders`] leaves out.
+pub fn tool_objects(input: &TraceInput<'_>) -> Objects {
+    let Some(heap) = input.heaps.last() else {
+        return Objects(0);
+    };
+    let own = |id: &ObjectId| input.first_seen[id.index()] > 0 && is_tool(input, heap, *id);
+    Objects(heap.ids().filter(own).count() as u64)
 }

@@ -3,6 +3,7 @@
 use crate::cli::{DiffArgs, DiffFormat, Format, GroupArg, IdentityArg};
 use crate::exit::ExitStatus;
 use crate::files::write_atomically;
+use crate::run::{Manifest, SCHEMA};
 use crate::shell;
 use anyhow::{Context, Result, anyhow, bail};
 use rbleak_heap::diff::{AddressOnly, GrowthRow, IdentityUsed, Severity};
@@ -15,7 +16,7 @@ use rbleak_units::{Address, Bytes, Objects, SignedBytes};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &DiffArgs) -> Result<ExitStatus> {
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<ExitStatus> {
             })
             .transpose()?,
         app_only: args.app,
+        but: args.dumps.last().and_then(|dump| agent_directory(dump)),
     };
     let heaps = read_all(args)?;
     for heap in &heaps {
@@ -71,6 +73,14 @@ pub(crate) fn run(args: &DiffArgs) -> Result<ExitStatus> {
     } else {
         ExitStatus::Clean
     })
+}
+
+/// Where rbleak's agent lay, if the dump is one of a run: what was allocated
+/// there is no finding.
+fn agent_directory(dump: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(dump.parent()?.join("manifest.json")).ok()?;
+    let manifest: Manifest = serde_json::from_str(&text).ok()?;
+    (manifest.schema == SCHEMA).then_some(manifest.app.agent_directory)
 }
 
 /// Refuses what would lose data or cannot work, before anything is read.
@@ -317,6 +327,17 @@ fn tell(args: &DiffArgs, found: &Diff<'_>, filter: &Filter) -> Told {
         group_table(found, &groups, by, limit),
         is_growth,
     );
+    let but = only_but(filter);
+    let own = found
+        .survivors()
+        .iter()
+        .filter(|survivor| !but.takes(found.last(), survivor.id))
+        .count();
+    if own > 0 {
+        document.note(Note::plain(format!(
+            "left out: {own} objects of rbleak's own agent, which took these dumps"
+        )));
+    }
     if found.untraced_survivors().0 > 0 && found.identity() == IdentityUsed::Traced {
         document.note(Note::plain(format!(
             "{} of these objects have no allocation site: they were allocated while tracing was off",
@@ -326,6 +347,14 @@ fn tell(args: &DiffArgs, found: &Diff<'_>, filter: &Filter) -> Told {
     Told {
         document,
         is_growth,
+    }
+}
+
+/// The same filter with nothing but what it leaves out.
+fn only_but(filter: &Filter) -> Filter {
+    Filter {
+        but: filter.but.clone(),
+        ..Filter::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::run::RunDirectory;
 use anyhow::{Context, Result};
-use rbleak_heap::trace::{Grower, Holder, TraceInput, growers, holders};
+use rbleak_heap::trace::{Grower, Holder, TraceInput, growers, holders, tool_objects};
 use rbleak_heap::{Diff, Heap, Identity, Names, ObjectType, ReadOptions, diff};
 use rbleak_trend::{Cause, Margins, Rounds, Signals};
 use std::path::{Path, PathBuf};
@@ -31,6 +31,8 @@ pub(crate) struct Diagnosis {
     pub(crate) span: u64,
     /// Holders too small to matter.
     pub(crate) noise: usize,
+    /// New objects that are rbleak's own.
+    pub(crate) own_objects: u64,
     /// Slots that were given to another object between two dumps.
     pub(crate) reused_slots: u64,
     /// Remarks on the dumps.
@@ -148,6 +150,7 @@ pub(crate) fn diagnose(
         growers: Vec::new(),
         span: 0,
         noise: 0,
+        own_objects: 0,
         reused_slots: 0,
         warnings: Vec::new(),
     };
@@ -185,6 +188,7 @@ fn name_holders(diagnosis: &mut Diagnosis, evidence: &Evidence) -> Result<()> {
             .growers
             .retain(|grower| grower.bytes as f64 >= MIN_SHARE * most as f64);
     }
+    diagnosis.own_objects = tool_objects(&input).0;
     let all = holders(&input);
     let Some(heap) = evidence.heaps.last() else {
         return Ok(());

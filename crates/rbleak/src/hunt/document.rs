@@ -523,6 +523,18 @@ fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
         let data: Vec<Value> = levelled.into_iter().map(|(_, data)| data).collect();
         facts.push(Fact::new("levelled_off", text, json!(data)));
     }
+    let (own, noise) = (told.diagnosis.own_objects, told.diagnosis.noise);
+    if own > 0 || noise > 0 {
+        facts.push(Fact::new(
+            "left_out",
+            format!(
+                "{} new objects of rbleak's own, {} holders of a handful of objects",
+                grouped(own),
+                grouped(noise as u64)
+            ),
+            json!({ "own_objects": own, "small_holders": noise }),
+        ));
+    }
     if let Some(run) = &told.run {
         let mut text = run.path.clone();
         if run.dumps > 0 {

@@ -35,6 +35,9 @@ pub(crate) struct Plan {
     pub(crate) quiet: bool,
 }
 
+/// Rounds before any verdict unless the flags say otherwise.
+const MIN_ROUNDS: u32 = 8;
+
 impl Plan {
     /// Puts flags before variables before defaults.
     ///
@@ -68,8 +71,8 @@ impl Plan {
                 Some(0) => bail!("TEST_COUNT=0 would send no request: set it to 1 or more"),
                 given => given,
             },
-            max_rounds: args.rounds.max(args.min_rounds),
-            min_rounds: args.min_rounds,
+            max_rounds: args.rounds.max(args.min_rounds.unwrap_or(0)),
+            min_rounds: args.min_rounds.unwrap_or(MIN_ROUNDS.min(args.rounds)),
             run_parent: here.join(&args.run_dir),
             keep_dumps: args.keep_dumps == "yes",
             quiet: args.quiet,
