@@ -5,10 +5,9 @@
 
 mod common;
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{PUMA, Place, boot, eventually, inherited, leaky, lives, processes_of};
+use common::{PUMA, Place, boot, leaky, lives, processes_of};
 use rbleak_capture::{App, CaptureError, Interrupt, Request};
 
 #[test]
