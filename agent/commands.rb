@@ -60,11 +60,23 @@ module RbleakAgent__
         end
       end
 
+      # Dumps are compared by address, which moved objects do not keep.
+      def compact(on)
+        return unless GC.respond_to?(:auto_compact=)
+
+        @compacts = GC.auto_compact unless on
+        GC.auto_compact = on
+      rescue NotImplementedError
+        nil
+      end
+
       def trace(on)
         require "objspace"
         if on
+          compact(false)
           ObjectSpace.trace_object_allocations_start
         else
+          compact(@compacts)
           ObjectSpace.trace_object_allocations_stop
           ObjectSpace.trace_object_allocations_clear
         end

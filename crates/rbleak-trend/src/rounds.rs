@@ -41,7 +41,7 @@ pub struct Margins {
 impl Default for Margins {
     fn default() -> Margins {
         Margins {
-            objects: 0.1,
+            objects: 0.05,
             object_bytes: 24.0,
             native_bytes: 150.0,
         }
