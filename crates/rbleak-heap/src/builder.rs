@@ -2,14 +2,18 @@
 //!
 //! Append-only while the lines come in: addresses stay addresses until
 //! [`Builder::finish`] resolves them, so a chunk of a file can be built
-//! without knowing the others. Knows no files.
+//! without knowing the others ([`Builder::append`] joins them). Knows no
+//! files.
 
-use crate::columns::{ABSENT, Columns, OVERFLOW, Site};
+use crate::columns::{ABSENT, Columns, Row, TOO_MANY};
+use crate::index::Addresses;
 use crate::interner::{Interner, StringId};
 use crate::issues::Reason;
+use crate::kinds::{Kind, KindNumbers};
 use crate::object_type::ObjectType;
-use crate::scan::{Kind, Record, decode};
+use crate::scan::{Fields, LineKind, Record, decode};
 use crate::shapes::{Shape, Shapes};
+use crate::sites::SiteNumbers;
 use crate::version::{Marker, Markers};
 use rbleak_units::{Address, Bytes};
 use rustc_hash::FxHashMap;
@@ -24,19 +28,29 @@ pub(crate) enum Pushed {
     TooMany(&'static str),
 }
 
+/// What rows refer to, as addresses.
+#[derive(Default)]
+pub(crate) struct Edges {
+    /// For each row, where its references start.
+    pub(crate) starts: Vec<u32>,
+    /// In the order of the rows.
+    pub(crate) addresses: Vec<u64>,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Builder {
     pub(crate) columns: Columns,
+    pub(crate) addresses: Addresses,
     pub(crate) strings: Interner,
-    sites: FxHashMap<(u32, u64, u32), u32>,
+    sites: SiteNumbers,
+    kinds: KindNumbers,
     classes: FxHashMap<u64, u32>,
     pub(crate) roots: Vec<(String, Vec<u64>)>,
-    /// For each row, where its references start.
-    pub(crate) starts: Vec<u32>,
-    /// Addresses that rows refer to, in the order of the rows.
-    pub(crate) references: Vec<u64>,
-    keep_references: bool,
+    pub(crate) edges: Edges,
+    /// The edges of what was appended.
+    pub(crate) later_edges: Vec<Edges>,
+    pub(crate) keep_references: bool,
     pub(crate) superclasses: Vec<(u32, u64)>,
     pub(crate) class_references: Vec<(u32, Vec<u64>)>,
     pub(crate) shapes: Shapes,
@@ -53,26 +67,31 @@ impl Builder {
         }
     }
 
+    /// Whether rows keep what they refer to.
+    pub(crate) fn keeps_references(&self) -> bool {
+        self.keep_references
+    }
+
     /// Appends a record. Its references are what was appended to
-    /// [`Builder::references`] since `mark`.
+    /// the edges since `mark`.
     #[inline]
     pub(crate) fn push(&mut self, record: &Record<'_>, mark: usize) -> Pushed {
         match record.kind {
-            Kind::Object(object_type) if record.address != 0 => {
-                self.push_object(record, object_type, mark)
+            LineKind::Object(object_type) if record.fields.address != 0 => {
+                self.push_object(object_type, &record.fields, Some(record), mark)
             }
-            Kind::Root => match record.root {
+            LineKind::Root => match record.root {
                 Some(name) => self.push_root(name, mark),
                 None => Pushed::NotADumpLine,
             },
-            Kind::Shape => self.push_shape(record, mark),
-            Kind::Object(_) | Kind::Other => Pushed::NotADumpLine,
+            LineKind::Shape => self.push_shape(record, mark),
+            LineKind::Object(_) | LineKind::Other => Pushed::NotADumpLine,
         }
     }
 
     /// How many lines are in.
     pub(crate) fn is_empty(&self) -> bool {
-        self.columns.addresses.is_empty() && self.roots.is_empty() && self.shapes.all().is_empty()
+        self.columns.len() == 0 && self.roots.is_empty() && self.shapes.all().is_empty()
     }
 
     fn push_root(&mut self, name: &[u8], mark: usize) -> Pushed {
@@ -80,13 +99,13 @@ impl Builder {
         if name == "global_list" {
             self.markers.see(Marker::ListRoot);
         }
-        let references = self.references.split_off(mark);
+        let references = self.edges.addresses.split_off(mark);
         self.roots.push((name, references));
         Pushed::In(reason)
     }
 
     fn push_shape(&mut self, record: &Record<'_>, mark: usize) -> Pushed {
-        self.references.truncate(mark);
+        self.edges.addresses.truncate(mark);
         let fields = &record.shape;
         let Some(id) = fields.id.and_then(|id| u32::try_from(id).ok()) else {
             return Pushed::NotADumpLine;
@@ -106,19 +125,26 @@ impl Builder {
             parent_id: fields.parent_id.and_then(|id| u32::try_from(id).ok()),
             edge_name: edge_name.map(|(name, _)| name.into()),
             shape_type: shape_type.into(),
-            address: Address(record.address),
-            memsize: Bytes(record.memsize.unwrap_or_default()),
+            address: Address(record.fields.address),
+            memsize: Bytes(record.fields.memsize.unwrap_or_default()),
         });
         Pushed::In(reason)
     }
 
+    /// Appends an object; `record` has what only few types have.
     #[inline]
-    fn push_object(&mut self, record: &Record<'_>, object_type: ObjectType, mark: usize) -> Pushed {
-        let row = self.columns.addresses.len();
-        if row >= OVERFLOW as usize {
+    pub(crate) fn push_object(
+        &mut self,
+        object_type: ObjectType,
+        fields: &Fields<'_>,
+        record: Option<&Record<'_>>,
+        mark: usize,
+    ) -> Pushed {
+        let row = self.columns.len();
+        if row >= TOO_MANY {
             return Pushed::TooMany("objects");
         }
-        if mark >= OVERFLOW as usize {
+        if mark >= TOO_MANY {
             return Pushed::TooMany("references");
         }
         let row = row as u32;
@@ -126,92 +152,112 @@ impl Builder {
         let is_live = object_type.is_live();
         if is_live {
             self.live += 1;
-            self.live_without_memsize += u64::from(record.memsize.is_none());
+            self.live_without_memsize += u64::from(fields.memsize.is_none());
         }
-        if record.has_receiver_class {
+        if fields.has_receiver_class {
             self.markers.see(Marker::ReceiverClass);
         }
-        if record.has_chilled {
+        if fields.has_chilled {
             self.markers.see(Marker::Chilled);
         }
-        let detail = self.detail(record, object_type, row, &mut bad);
-        let class = match record.class {
+        let detail = self.detail(object_type, fields, record, row, &mut bad);
+        let class = match fields.class {
             // What is there is the next free slot, not a class.
-            word if word != 0 && is_live => {
-                let next = self.classes.len() as u32;
-                let class = *self.classes.entry(word).or_insert(next);
-                if class == next {
-                    self.columns.class_words.push(word);
-                }
-                class
-            }
+            word if word != 0 && is_live => self.class(word),
             _ => ABSENT,
         };
-        let site = self.site(record, &mut bad);
-        if object_type == ObjectType::Class && record.superclass == 0 {
-            let references = self.references[mark..].to_vec();
+        let site = match fields.file {
+            Some(file) => {
+                let (site, reason) = self.sites.number(
+                    (file, fields.line, fields.method),
+                    &mut self.strings,
+                    &mut self.columns.site_table,
+                );
+                bad = bad.or(reason);
+                site
+            }
+            None => ABSENT,
+        };
+        let superclass = record.map_or(0, |record| record.superclass);
+        if object_type == ObjectType::Class && superclass == 0 {
+            let references = self.edges.addresses[mark..].to_vec();
             if !references.is_empty() {
                 self.class_references.push((row, references));
             }
         }
-        if !self.keep_references {
-            self.references.truncate(mark);
-        }
-        let columns = &mut self.columns;
-        columns.addresses.push(record.address);
-        columns.types.push(object_type);
-        columns.classes.push(class);
-        columns.details.push(detail);
-        columns.sites.push(site);
-        columns.generations.push(match record.generation {
-            Some(generation) => generation.min(u64::from(ABSENT - 1)) as u32,
-            None => ABSENT,
+        let kind = Kind {
+            object_type,
+            class,
+            detail,
+            site,
+        };
+        let kind = self.kinds.number(kind, &mut self.columns.kind_table);
+        self.addresses.push(fields.address);
+        self.columns.push(&Row {
+            kind,
+            generation: fields.generation,
+            memsize: fields.memsize,
+            length: fields.length,
         });
-        columns.memsizes.push(row, record.memsize);
-        columns.lengths.push(row, record.length);
-        if let Some(slot_size) = record.slot_size
-            && record.memsize.is_none()
+        if fields.memsize.is_none()
+            && let Some(slot_size) = fields.slot_size
         {
-            columns.slot_sizes.push((row, slot_size));
+            self.columns.slot_sizes.push((row, slot_size));
         }
-        if let Some(shape_id) = record.shape_id {
+        if !self.keep_references {
+            self.edges.addresses.truncate(mark);
+            return Pushed::In(bad);
+        }
+        if let Some(shape_id) = fields.shape_id {
             // Only dumps of 3.2 and later have the column.
-            columns.shape_ids.resize(row as usize, ABSENT);
-            columns
-                .shape_ids
-                .push(u32::try_from(shape_id).unwrap_or(ABSENT));
+            let shape_ids = &mut self.columns.shape_ids;
+            shape_ids.resize(row as usize, ABSENT);
+            shape_ids.push(u32::try_from(shape_id).unwrap_or(ABSENT));
         }
         // Checked above: fewer than u32::MAX.
-        self.starts.push(mark as u32);
+        self.edges.starts.push(mark as u32);
         Pushed::In(bad)
     }
 
-    /// The column of which each type has its own meaning: see
-    /// [`Columns::details`].
+    /// The number of a word of `class`.
+    #[inline]
+    fn class(&mut self, word: u64) -> u32 {
+        let next = self.columns.class_words.len() as u32;
+        let class = *self.classes.entry(word).or_insert(next);
+        if class == next {
+            self.columns.class_words.push(word);
+        }
+        class
+    }
+
+    /// What each type has for its own: see [`Kind::detail`].
     #[inline]
     fn detail(
         &mut self,
-        record: &Record<'_>,
         object_type: ObjectType,
+        fields: &Fields<'_>,
+        record: Option<&Record<'_>>,
         row: u32,
         bad: &mut Option<Reason>,
     ) -> u32 {
         let text = match object_type {
             ObjectType::Class | ObjectType::Module | ObjectType::Iclass => {
-                self.class_fields(record, row, bad);
-                record.name
+                record.and_then(|record| {
+                    self.class_fields(record, row, bad);
+                    record.name
+                })
             }
             ObjectType::Imemo => {
                 self.markers.see(Marker::Imemo);
-                if let Some(imemo_type) = record.detail {
+                if let Some(imemo_type) = fields.detail {
                     self.markers.see(Marker::ImemoType);
                     if imemo_type == b"fields" {
                         self.markers.see(Marker::Fields);
                     }
                 }
-                record.detail
+                fields.detail
             }
-            ObjectType::Data | ObjectType::Node => record.detail,
+            ObjectType::Data | ObjectType::Node => fields.detail,
             _ => None,
         };
         text.map_or(ABSENT, |text| self.intern(text, bad).0)
@@ -232,35 +278,72 @@ impl Builder {
     }
 
     #[inline]
-    fn site(&mut self, record: &Record<'_>, bad: &mut Option<Reason>) -> u32 {
-        let Some(file) = record.file else {
-            return ABSENT;
-        };
-        let file = self.intern(file, bad);
-        let method = record.method.map(|method| self.intern(method, bad));
-        // Absent lines differ from line 0 in what heapy prints only.
-        let line = record.line.unwrap_or(u64::MAX);
-        let key = (file.0, line, method.map_or(ABSENT, |method| method.0));
-        let next = self.sites.len() as u32;
-        let site = *self.sites.entry(key).or_insert(next);
-        if site == next {
-            self.columns.site_table.push(Site {
-                file,
-                line: record.line,
-                method,
-                // Ruby to 2.7 writes this for code in C that has no file.
-                is_known: self.strings.get(file) != "(null)",
-            });
-        }
-        site
-    }
-
-    #[inline]
     fn intern(&mut self, raw: &[u8], bad: &mut Option<Reason>) -> StringId {
         let (id, reason) = self.strings.intern(raw);
         if reason.is_some() {
             *bad = bad.or(reason);
         }
         id
+    }
+
+    /// Appends what the next part of the dump became; nothing may be pushed
+    /// after that. What both together have too many of, if anything.
+    pub(crate) fn append(&mut self, later: Builder) -> Result<(), &'static str> {
+        let rows = self.columns.len();
+        if rows + later.columns.len() > TOO_MANY {
+            return Err("objects");
+        }
+        let edges = |edges: &Edges| edges.addresses.len();
+        let before = edges(&self.edges) + self.later_edges.iter().map(edges).sum::<usize>();
+        if before + edges(&later.edges) > TOO_MANY {
+            return Err("references");
+        }
+        let moved = |row: u32| rows as u32 + row;
+        let strings = self.strings.absorb(later.strings);
+        let string = |id: StringId| strings[id.0 as usize];
+        let number = |numbers: &[u32], at: u32| numbers.get(at as usize).copied();
+        let mut columns = later.columns;
+        let sites: Vec<u32> = std::mem::take(&mut columns.site_table)
+            .iter()
+            .map(|site| {
+                let mut site = *site;
+                site.file = string(site.file);
+                site.method = site.method.map(string);
+                self.sites.number_of(site, &mut self.columns.site_table)
+            })
+            .collect();
+        let classes: Vec<u32> = std::mem::take(&mut columns.class_words)
+            .iter()
+            .map(|&word| self.class(word))
+            .collect();
+        let kinds: Vec<u32> = std::mem::take(&mut columns.kind_table)
+            .iter()
+            .map(|kind| {
+                let kind = Kind {
+                    object_type: kind.object_type,
+                    class: number(&classes, kind.class).unwrap_or(ABSENT),
+                    site: number(&sites, kind.site).unwrap_or(ABSENT),
+                    detail: strings
+                        .get(kind.detail as usize)
+                        .map_or(ABSENT, |string| string.0),
+                };
+                self.kinds.number(kind, &mut self.columns.kind_table)
+            })
+            .collect();
+        self.columns.append(columns, &kinds, &strings);
+        self.addresses.append(later.addresses);
+        self.roots.extend(later.roots);
+        self.later_edges.push(later.edges);
+        let superclasses = later.superclasses.into_iter();
+        self.superclasses
+            .extend(superclasses.map(|(row, word)| (moved(row), word)));
+        let references = later.class_references.into_iter();
+        self.class_references
+            .extend(references.map(|(row, words)| (moved(row), words)));
+        self.shapes.append(later.shapes);
+        self.markers.merge(later.markers);
+        self.live += later.live;
+        self.live_without_memsize += later.live_without_memsize;
+        Ok(())
     }
 }

@@ -1,15 +1,22 @@
 //! The columns that a heap is made of.
 //!
-//! Plain storage: four bytes a row and field where a struct with strings would
-//! take hundreds. What a value means is said where it is read.
+//! Plain storage: ten bytes a row where a struct with strings would take
+//! hundreds. What many rows share (type, class, site) is a row of a table of
+//! its own, see the module `kinds`. What a value means is said where it is
+//! read.
 
 use crate::interner::StringId;
-use crate::object_type::ObjectType;
+use crate::kinds::Kind;
 
 /// Absent, in a column of u32.
 pub(crate) const ABSENT: u32 = u32::MAX;
-/// Look into the overflow list, in a column of sizes. Rows are fewer.
-pub(crate) const OVERFLOW: u32 = u32::MAX - 1;
+/// The first number that is no row.
+pub(crate) const TOO_MANY: usize = u32::MAX as usize - 1;
+
+/// Absent, in a column of u16.
+const SHORT_ABSENT: u16 = u16::MAX;
+/// Look into the overflow list, in a column of u16.
+const SHORT_OVERFLOW: u16 = u16::MAX - 1;
 
 /// Values of few rows, ascending by row.
 #[derive(Clone, Debug)]
@@ -34,22 +41,23 @@ impl<T> Sparse<T> {
     }
 }
 
-/// Sizes that nearly always fit 32 bits.
+/// Sizes that nearly always fit 16 bits: few objects are larger than 64 kB,
+/// and a heap of many such has few objects.
 #[derive(Default)]
 pub(crate) struct Sizes {
-    column: Vec<u32>,
+    column: Vec<u16>,
     overflow: Vec<(u32, u64)>,
 }
 
 impl Sizes {
     #[inline]
-    pub(crate) fn push(&mut self, row: u32, value: Option<u64>) {
+    fn push(&mut self, row: u32, value: Option<u64>) {
         self.column.push(match value {
-            None => ABSENT,
-            Some(value) if value < u64::from(OVERFLOW) => value as u32,
+            None => SHORT_ABSENT,
+            Some(value) if value < u64::from(SHORT_OVERFLOW) => value as u16,
             Some(value) => {
                 self.overflow.push((row, value));
-                OVERFLOW
+                SHORT_OVERFLOW
             }
         });
     }
@@ -57,13 +65,101 @@ impl Sizes {
     #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<u64> {
         match self.column[row] {
-            ABSENT => None,
-            OVERFLOW => self
+            SHORT_ABSENT => None,
+            SHORT_OVERFLOW => self
                 .overflow
                 .binary_search_by_key(&(row as u32), |(row, _)| *row)
                 .ok()
                 .map(|at| self.overflow[at].1),
             value => Some(u64::from(value)),
+        }
+    }
+
+    fn append(&mut self, later: Sizes) {
+        let rows = self.column.len() as u32;
+        self.column.extend_from_slice(&later.column);
+        let moved = later.overflow.iter().map(|&(row, size)| (row + rows, size));
+        self.overflow.extend(moved);
+    }
+}
+
+/// Generations, in 16 bits until one does not fit.
+pub(crate) enum Generations {
+    Short(Vec<u16>),
+    Long(Vec<u32>),
+}
+
+impl Default for Generations {
+    fn default() -> Generations {
+        Generations::Short(Vec::new())
+    }
+}
+
+impl Generations {
+    #[inline]
+    fn push(&mut self, generation: Option<u64>) {
+        match (&mut *self, generation) {
+            (Generations::Short(column), None) => column.push(SHORT_ABSENT),
+            (Generations::Short(column), Some(generation))
+                if generation < u64::from(SHORT_ABSENT) =>
+            {
+                column.push(generation as u16);
+            }
+            _ => {
+                let generation =
+                    generation.map_or(ABSENT, |it| it.min(u64::from(ABSENT - 1)) as u32);
+                self.lengthen().push(generation);
+            }
+        }
+    }
+
+    fn lengthen(&mut self) -> &mut Vec<u32> {
+        if let Generations::Short(column) = self {
+            let wide = column.iter().map(|&short| match short {
+                SHORT_ABSENT => ABSENT,
+                short => u32::from(short),
+            });
+            let mut long = Vec::with_capacity(column.capacity());
+            long.extend(wide);
+            *self = Generations::Long(long);
+        }
+        match self {
+            Generations::Long(column) => column,
+            Generations::Short(_) => unreachable!("it was made long above"),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, row: usize) -> Option<u32> {
+        match self {
+            Generations::Short(column) => Some(column[row])
+                .filter(|&it| it != SHORT_ABSENT)
+                .map(u32::from),
+            Generations::Long(column) => Some(column[row]).filter(|&it| it != ABSENT),
+        }
+    }
+
+    /// The latest.
+    pub(crate) fn max(&self) -> Option<u32> {
+        match self {
+            Generations::Short(column) => {
+                // Wraps what is absent to 0, so that the loop has no branch.
+                let next = column.iter().map(|it| it.wrapping_add(1)).max()?;
+                next.checked_sub(1).map(u32::from)
+            }
+            Generations::Long(column) => {
+                let next = column.iter().map(|it| it.wrapping_add(1)).max()?;
+                next.checked_sub(1)
+            }
+        }
+    }
+
+    fn append(&mut self, mut later: Generations) {
+        match (&mut *self, &mut later) {
+            (Generations::Short(column), Generations::Short(later)) => {
+                column.extend_from_slice(later);
+            }
+            _ => self.lengthen().extend_from_slice(later.lengthen()),
         }
     }
 }
@@ -78,22 +174,23 @@ pub(crate) struct Site {
     pub(crate) is_known: bool,
 }
 
-/// One element a row, unless said otherwise; [`ABSENT`] for nothing.
+/// The numbers of one row.
+pub(crate) struct Row {
+    pub(crate) kind: u32,
+    pub(crate) generation: Option<u64>,
+    pub(crate) memsize: Option<u64>,
+    pub(crate) length: Option<u64>,
+}
+
+/// One element a row, unless said otherwise.
 #[derive(Default)]
 pub(crate) struct Columns {
-    pub(crate) addresses: Vec<u64>,
-    pub(crate) types: Vec<ObjectType>,
-    /// Into `class_words`.
-    pub(crate) classes: Vec<u32>,
-    /// A string: `struct` of DATA, `imemo_type` of IMEMO, `node_type` of
-    /// NODE, `name` of CLASS and MODULE.
-    pub(crate) details: Vec<u32>,
-    /// Into `site_table`.
-    pub(crate) sites: Vec<u32>,
-    pub(crate) generations: Vec<u32>,
+    /// Into `kind_table`.
+    pub(crate) kinds: Vec<u32>,
+    pub(crate) generations: Generations,
     pub(crate) memsizes: Sizes,
     pub(crate) lengths: Sizes,
-    /// Empty before 3.2.
+    /// Empty before 3.2 and without references; [`ABSENT`] for none.
     pub(crate) shape_ids: Vec<u32>,
     /// Sparse: slot sizes of rows without memsize.
     pub(crate) slot_sizes: Vec<(u32, u64)>,
@@ -101,10 +198,84 @@ pub(crate) struct Columns {
     pub(crate) singletons: Vec<u32>,
     /// Sparse.
     pub(crate) real_class_names: Vec<(u32, StringId)>,
+    /// The distinct kinds.
+    pub(crate) kind_table: Vec<Kind>,
     /// The distinct words of `class`.
     pub(crate) class_words: Vec<u64>,
     /// The row of each of `class_words`.
     pub(crate) classes_resolved: Vec<u32>,
     /// The distinct sites.
     pub(crate) site_table: Vec<Site>,
+}
+
+impl Columns {
+    pub(crate) fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// What a row is.
+    #[inline]
+    pub(crate) fn kind(&self, row: usize) -> &Kind {
+        &self.kind_table[self.kinds[row] as usize]
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, row: &Row) {
+        let at = self.kinds.len() as u32;
+        self.kinds.push(row.kind);
+        self.generations.push(row.generation);
+        self.memsizes.push(at, row.memsize);
+        self.lengths.push(at, row.length);
+    }
+
+    /// Asks for memory for so many rows at once: growing in steps copies, and
+    /// what is asked for and not written costs nothing.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        // A system that promises no more memory than it has may refuse. Then
+        // the columns grow as rows come in.
+        let _ = self.kinds.try_reserve(rows);
+        let _ = self.memsizes.column.try_reserve(rows);
+        let _ = self.lengths.column.try_reserve(rows);
+        let _ = match &mut self.generations {
+            Generations::Short(column) => column.try_reserve(rows),
+            Generations::Long(column) => column.try_reserve(rows),
+        };
+    }
+
+    /// Appends the rows of the next part of a dump, whose kinds and strings
+    /// have other numbers there. Tables of distinct values are not touched.
+    pub(crate) fn append(&mut self, later: Columns, kinds: &[u32], strings: &[StringId]) {
+        let rows = self.len();
+        let moved = |row: u32| rows as u32 + row;
+        // One column after the other, so that little exists twice.
+        self.kinds
+            .extend(later.kinds.iter().map(|&kind| kinds[kind as usize]));
+        drop(later.kinds);
+        self.generations.append(later.generations);
+        self.memsizes.append(later.memsizes);
+        self.lengths.append(later.lengths);
+        if !later.shape_ids.is_empty() {
+            self.shape_ids.resize(rows, ABSENT);
+            self.shape_ids.extend_from_slice(&later.shape_ids);
+        }
+        let slot_sizes = later.slot_sizes.iter();
+        self.slot_sizes
+            .extend(slot_sizes.map(|&(row, size)| (moved(row), size)));
+        self.singletons
+            .extend(later.singletons.iter().map(|&row| moved(row)));
+        let names = later.real_class_names.iter();
+        self.real_class_names
+            .extend(names.map(|&(row, name)| (moved(row), strings[name.0 as usize])));
+    }
+
+    /// Gives back what was asked for and not used.
+    pub(crate) fn shrink(&mut self) {
+        self.kinds.shrink_to_fit();
+        self.memsizes.column.shrink_to_fit();
+        self.lengths.column.shrink_to_fit();
+        match &mut self.generations {
+            Generations::Short(column) => column.shrink_to_fit(),
+            Generations::Long(column) => column.shrink_to_fit(),
+        }
+    }
 }

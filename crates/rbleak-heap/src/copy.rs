@@ -36,7 +36,7 @@ pub fn copy_lines(
     mut keep: impl FnMut(Address) -> bool,
     out: &mut impl Write,
 ) -> Result<u64, CopyError> {
-    let mut window = input::open(path, options.map)?.window;
+    let mut window = input::open(path, options.map)?.window();
     let mut copied = 0;
     let mut is_kept = false;
     let mut at = 0_u64;
@@ -77,6 +77,7 @@ fn line_address(line: &[u8]) -> Option<Address> {
         None => {
             scan(line, Mode::Strict, &mut Vec::new(), false)
                 .ok()?
+                .fields
                 .address
         }
     };

@@ -12,6 +12,7 @@ use crate::object_type::ObjectType;
 use crate::shapes::Shapes;
 use crate::version::RubyHint;
 use rbleak_units::{Address, Bytes, Objects};
+use std::sync::OnceLock;
 
 /// How much of a dump has one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct Heap {
     pub(crate) columns: Columns,
     pub(crate) strings: Vec<Box<str>>,
     pub(crate) index: AddressIndex,
+    /// Empty if the heap was read without references.
     pub(crate) starts: Vec<u32>,
     pub(crate) references: Vec<ObjectId>,
     pub(crate) dangling: u64,
@@ -42,6 +44,8 @@ pub struct Heap {
     pub(crate) issues: Issues,
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
+    /// What [`Heap::live_totals`] says, once it was asked.
+    pub(crate) live_totals: OnceLock<(Objects, Bytes)>,
 }
 
 impl std::fmt::Debug for Heap {
@@ -63,7 +67,7 @@ impl Heap {
     /// How many rows it has: every line with an address except shapes, free
     /// and dead slots included.
     pub fn len(&self) -> usize {
-        self.columns.addresses.len()
+        self.columns.len()
     }
 
     /// Whether it has no row.
@@ -177,11 +181,13 @@ impl Heap {
     /// Objects that are live (no free or dead slots), and their bytes.
     /// Shapes are not among them.
     pub fn live_totals(&self) -> (Objects, Bytes) {
-        let mut totals = (0, Bytes(0));
-        for id in self.ids().filter(|&id| self.is_live(id)) {
-            totals.0 += 1;
-            totals.1 += self.shallow_size(id);
-        }
-        (Objects(totals.0), totals.1)
+        *self.live_totals.get_or_init(|| {
+            let mut totals = (0, Bytes(0));
+            for id in self.ids().filter(|&id| self.is_live(id)) {
+                totals.0 += 1;
+                totals.1 += self.shallow_size(id);
+            }
+            (Objects(totals.0), totals.1)
+        })
     }
 }

@@ -1,141 +1,165 @@
-//! From an address to its row.
+//! From an address to its row and back.
 //!
-//! A bitmap per page of 16 kB with ranks: a few bytes an object where a hash
-//! map takes forty, and an order of magnitude faster to build. A dump lists
-//! the objects of a page together and in order, so the rank is the row; where
-//! that does not hold a permutation is kept.
+//! A dump lists the objects of a page together and in order, so that a row
+//! is a position among the [`Pages`]; where that does not hold (dumps that
+//! were sorted, edited or damaged) addresses are listed, with a permutation.
 
+use crate::pages::{Pages, is_aligned};
 use rustc_hash::FxHashMap;
 
-/// Ruby's pages are 16 kB (to 3.0) or 64 kB; the smaller divides the larger.
-const PAGE_BITS: u32 = 14;
-/// Slots are aligned to 8 bytes, except on 32-bit WebAssembly (4).
-const SLOT_BITS: u32 = 3;
-const WORDS: usize = 1 << (PAGE_BITS - SLOT_BITS - 6);
+/// The addresses of rows 0, 1, … while rows come in.
+pub(crate) enum Addresses {
+    InOrder(Pages),
+    Listed(Vec<u64>),
+}
 
-struct Page {
-    bits: [u64; WORDS],
-    /// Set bits in the words before.
-    ranks: [u16; WORDS],
-    /// The position of the page's first object.
-    base: u32,
+impl Default for Addresses {
+    fn default() -> Addresses {
+        Addresses::InOrder(Pages::default())
+    }
+}
+
+impl Addresses {
+    #[inline]
+    pub(crate) fn push(&mut self, address: u64) {
+        if let Addresses::InOrder(pages) = self
+            && pages.push(address)
+        {
+            return;
+        }
+        self.list().push(address);
+    }
+
+    /// Adds the addresses of the next part of a dump.
+    pub(crate) fn append(&mut self, later: Addresses) {
+        if let (Addresses::InOrder(pages), Addresses::InOrder(later)) = (&mut *self, &later) {
+            let mut both = std::mem::take(pages);
+            let rows = both.len();
+            if both.append(later) {
+                *self = Addresses::InOrder(both);
+                return;
+            }
+            // What went in before the order broke goes out again. A page that
+            // lies across the border is no break, so that the first `rows`
+            // are still what they were.
+            *self = Addresses::Listed(both.iter().take(rows).collect());
+        }
+        let list = self.list();
+        match later {
+            Addresses::InOrder(pages) => list.extend(pages.iter()),
+            Addresses::Listed(later) => list.extend_from_slice(&later),
+        }
+    }
+
+    /// Out of order: from now on as a list.
+    fn list(&mut self) -> &mut Vec<u64> {
+        if let Addresses::InOrder(pages) = self {
+            *self = Addresses::Listed(pages.iter().collect());
+        }
+        match self {
+            Addresses::Listed(list) => list,
+            Addresses::InOrder(_) => unreachable!("it was listed above"),
+        }
+    }
 }
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct AddressIndex {
-    pages: Vec<Page>,
-    by_number: FxHashMap<u64, u32>,
-    /// From position to row, where they differ.
-    rows: Option<Vec<u32>>,
+    pages: Pages,
+    listed: Option<Listed>,
+}
+
+/// What it takes if rows are no positions.
+struct Listed {
+    /// By row.
+    addresses: Vec<u64>,
+    /// From position to row.
+    rows: Vec<u32>,
     /// Addresses not aligned to 8 bytes.
     unaligned: FxHashMap<u64, u32>,
     duplicates: usize,
 }
 
-fn place(address: u64) -> (usize, u64) {
-    let slot = (address >> SLOT_BITS) & ((1 << (PAGE_BITS - SLOT_BITS)) - 1);
-    ((slot >> 6) as usize, 1 << (slot & 63))
-}
-
 impl AddressIndex {
-    /// Indexes the addresses of rows 0, 1, …; of several rows with the same
-    /// address the first is found.
-    pub(crate) fn new(addresses: &[u64]) -> AddressIndex {
-        let mut index = AddressIndex::default();
-        let mut last = (u64::MAX, 0_usize);
-        for (row, &address) in addresses.iter().enumerate() {
-            if address & ((1 << SLOT_BITS) - 1) != 0 {
-                let first = *index.unaligned.entry(address).or_insert(row as u32);
-                index.duplicates += usize::from(first != row as u32);
-                continue;
-            }
-            let number = address >> PAGE_BITS;
-            if number != last.0 {
-                let next = index.pages.len() as u32;
-                let page = *index.by_number.entry(number).or_insert(next);
-                if page == next {
-                    index.pages.push(Page {
-                        bits: [0; WORDS],
-                        ranks: [0; WORDS],
-                        base: 0,
-                    });
+    /// Of several rows with the same address the first is found.
+    pub(crate) fn new(addresses: Addresses) -> AddressIndex {
+        match addresses {
+            Addresses::InOrder(mut pages) => {
+                pages.freeze();
+                AddressIndex {
+                    pages,
+                    listed: None,
                 }
-                last = (number, page as usize);
             }
-            let (word, bit) = place(address);
-            let bits = &mut index.pages[last.1].bits[word];
-            if *bits & bit != 0 {
-                index.duplicates += 1;
-            }
-            *bits |= bit;
-        }
-        index.rank();
-        index.permute(addresses);
-        index
-    }
-
-    fn rank(&mut self) {
-        let mut base = 0;
-        for page in &mut self.pages {
-            page.base = base;
-            let mut rank = 0;
-            for (bits, slot) in page.bits.iter().zip(&mut page.ranks) {
-                *slot = rank;
-                // At most 2,048 in a page.
-                rank += bits.count_ones() as u16;
-            }
-            base += u32::from(rank);
+            Addresses::Listed(addresses) => AddressIndex::listed(addresses),
         }
     }
 
-    fn permute(&mut self, addresses: &[u64]) {
-        let in_order = self.unaligned.is_empty()
-            && self.duplicates == 0
-            && addresses
-                .iter()
-                .enumerate()
-                .all(|(row, &address)| self.position(address) == Some(row));
-        if in_order {
-            return;
-        }
-        let mut rows = vec![u32::MAX; addresses.len()];
+    fn listed(addresses: Vec<u64>) -> AddressIndex {
+        let mut pages = Pages::default();
+        let mut unaligned = FxHashMap::default();
+        let mut duplicates = 0;
         for (row, &address) in addresses.iter().enumerate() {
-            if let Some(position) = self.position(address) {
-                let slot = &mut rows[position];
+            let is_new = if is_aligned(address) {
+                pages.insert(address)
+            } else {
+                *unaligned.entry(address).or_insert(row as u32) == row as u32
+            };
+            duplicates += usize::from(!is_new);
+        }
+        pages.freeze();
+        let mut rows = vec![u32::MAX; pages.len()];
+        for (row, &address) in addresses.iter().enumerate() {
+            if let Some(position) = pages.position(address) {
+                let slot = &mut rows[position as usize];
                 *slot = (*slot).min(row as u32);
             }
         }
-        self.rows = Some(rows);
-    }
-
-    #[inline]
-    fn position(&self, address: u64) -> Option<usize> {
-        let page = &self.pages[*self.by_number.get(&(address >> PAGE_BITS))? as usize];
-        let (word, bit) = place(address);
-        if address & ((1 << SLOT_BITS) - 1) != 0 || page.bits[word] & bit == 0 {
-            return None;
+        AddressIndex {
+            pages,
+            listed: Some(Listed {
+                addresses,
+                rows,
+                unaligned,
+                duplicates,
+            }),
         }
-        let before = (page.bits[word] & (bit - 1)).count_ones();
-        Some((page.base + u32::from(page.ranks[word]) + before) as usize)
     }
 
     /// The row with `address`.
     #[inline]
     pub(crate) fn find(&self, address: u64) -> Option<u32> {
-        match self.position(address) {
-            Some(position) => match &self.rows {
-                None => Some(position as u32),
-                Some(rows) => Some(rows[position]),
+        let position = self.pages.position(address);
+        match &self.listed {
+            None => position,
+            Some(listed) => match position {
+                Some(position) => Some(listed.rows[position as usize]),
+                None => listed.unaligned.get(&address).copied(),
             },
-            None if self.unaligned.is_empty() => None,
-            None => self.unaligned.get(&address).copied(),
+        }
+    }
+
+    /// The address of a row, which must exist.
+    #[inline]
+    pub(crate) fn address(&self, row: u32) -> u64 {
+        match &self.listed {
+            None => self.pages.address(row),
+            Some(listed) => listed.addresses[row as usize],
+        }
+    }
+
+    /// The pages, if rows are positions among them.
+    pub(crate) fn pages(&self) -> Option<&Pages> {
+        match self.listed {
+            None => Some(&self.pages),
+            Some(_) => None,
         }
     }
 
     /// How many rows have the address of an earlier one.
     pub(crate) fn duplicates(&self) -> usize {
-        self.duplicates
+        self.listed.as_ref().map_or(0, |listed| listed.duplicates)
     }
 }
 
@@ -143,22 +167,38 @@ impl AddressIndex {
 mod tests {
     use super::*;
 
+    fn index(addresses: &[u64], cut: usize) -> AddressIndex {
+        let mut parts = [Addresses::default(), Addresses::default()];
+        for (at, &address) in addresses.iter().enumerate() {
+            parts[usize::from(at >= cut)].push(address);
+        }
+        let [mut whole, later] = parts;
+        whole.append(later);
+        AddressIndex::new(whole)
+    }
+
     #[test]
     fn finds_the_first_row_of_every_address_in_any_order() {
         let cases: &[&[u64]] = &[
             &[],
             &[0x4000, 0x4028, 0x4050, 0x8000],
             &[0x8000, 0x4028, 0x8028, 0x4000, 0x4028],
+            &[0x4000, 0x8000, 0xc000, 0x8000, 0x4028],
             &[0x4004, 0x4018, 0x402c, 0x4004],
             &[u64::MAX, 0, 8, u64::MAX - 7],
         ];
         for addresses in cases {
-            let index = AddressIndex::new(addresses);
-            for address in addresses.iter().flat_map(|&a| [a, a ^ 8, a ^ 0x10_0000]) {
-                let row = addresses.iter().position(|&a| a == address);
-                assert_eq!(index.find(address), row.map(|r| r as u32), "{address:#x}");
+            for cut in 0..=addresses.len() {
+                let index = index(addresses, cut);
+                for (row, &address) in addresses.iter().enumerate() {
+                    assert_eq!(index.address(row as u32), address);
+                }
+                for address in addresses.iter().flat_map(|&a| [a, a ^ 8, a ^ 0x10_0000]) {
+                    let row = addresses.iter().position(|&a| a == address);
+                    assert_eq!(index.find(address), row.map(|r| r as u32), "{address:#x}");
+                }
             }
         }
-        assert_eq!(AddressIndex::new(&[8, 8, 9, 9]).duplicates(), 2);
+        assert_eq!(index(&[8, 8, 9, 9], 0).duplicates(), 2);
     }
 }

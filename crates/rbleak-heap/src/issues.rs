@@ -136,6 +136,22 @@ impl Issues {
         }
     }
 
+    /// Adds those of the next part of a dump, which begins after `lines`.
+    pub(crate) fn append(&mut self, lines: u64, later: Issues) {
+        self.repaired += later.repaired;
+        self.skipped += later.skipped;
+        let room = DETAILS - self.details.len();
+        let details = later.details.into_iter().take(room);
+        self.details.extend(details.map(|issue| Issue {
+            line: lines + issue.line,
+            ..issue
+        }));
+        if let Some(mut truncation) = later.truncation {
+            truncation.line += lines;
+            self.truncation = Some(truncation);
+        }
+    }
+
     pub(crate) fn truncate(&mut self, line: u64, decompression: Option<String>) {
         self.truncation = Some(Truncation {
             line,

@@ -5,7 +5,10 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
+
+/// A multiple of what any platform has.
+const PAGE: usize = 1 << 16;
 
 /// A whole file, mapped read-only.
 pub(crate) struct Mapping(memmap2::Mmap);
@@ -24,6 +27,29 @@ impl Mapping {
         // Only a hint: the result does not matter.
         let _ = map.advise(memmap2::Advice::Sequential);
         Ok(Mapping(map))
+    }
+}
+
+impl Mapping {
+    /// Gives the whole pages in a range back to the operating system; they
+    /// are loaded again if they are looked at.
+    pub(crate) fn release(&self, bytes: Range<usize>) {
+        let start = bytes.start.next_multiple_of(PAGE);
+        let end = bytes.end / PAGE * PAGE;
+        if start < end {
+            // SAFETY: the mapping is of a file and nobody writes to it, so
+            // that a page given back is read from the file again when it is
+            // touched: shared slices stay valid and keep their content.
+            let advised = unsafe {
+                self.0.unchecked_advise_range(
+                    memmap2::UncheckedAdvice::DontNeed,
+                    start,
+                    end - start,
+                )
+            };
+            // Only memory is at stake.
+            let _ = advised;
+        }
     }
 }
 

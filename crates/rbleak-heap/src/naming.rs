@@ -65,10 +65,11 @@ pub(crate) fn resolve(parts: Parts<'_>) -> Names {
         .map(|&word| namer.class_at(word))
         .collect();
     let mut imemo = FxHashMap::default();
-    for (&object_type, &detail) in columns.types.iter().zip(&columns.details) {
-        if object_type == ObjectType::Imemo && detail != ABSENT {
-            imemo.entry(detail).or_insert_with(|| {
-                format!("{} (internal)", parts.strings.get(StringId(detail))).into()
+    for kind in &columns.kind_table {
+        if kind.object_type == ObjectType::Imemo && kind.detail != ABSENT {
+            imemo.entry(kind.detail).or_insert_with(|| {
+                let name = parts.strings.get(StringId(kind.detail));
+                format!("{name} (internal)").into()
             });
         }
     }
@@ -111,10 +112,10 @@ impl Namer<'_> {
                 return strings.get(name).into();
             }
             let is_class = matches!(
-                columns.types[at as usize],
+                columns.kind(at as usize).object_type,
                 ObjectType::Class | ObjectType::Module
             );
-            let name = columns.details[at as usize];
+            let name = columns.kind(at as usize).detail;
             if is_class && name != ABSENT {
                 let name = strings.get(StringId(name));
                 return if is_subclass {
@@ -131,7 +132,7 @@ impl Namer<'_> {
             };
             at = above.0;
         }
-        unnamed(columns.addresses[row as usize])
+        unnamed(self.parts.index.address(row))
     }
 }
 
@@ -145,10 +146,11 @@ fn unnamed(address: u64) -> Box<str> {
 fn older_singletons(parts: &Parts<'_>) -> Vec<u32> {
     let columns = parts.columns;
     let mut instances = vec![0_u32; columns.class_words.len()];
-    for (&class, object_type) in columns.classes.iter().zip(&columns.types) {
+    for &kind in &columns.kinds {
+        let kind = &columns.kind_table[kind as usize];
         // Internal records have their own use for the word.
-        if let Some(count) = instances.get_mut(class as usize)
-            && !object_type.is_internal()
+        if let Some(count) = instances.get_mut(kind.class as usize)
+            && !kind.object_type.is_internal()
         {
             *count += 1;
         }
@@ -156,9 +158,10 @@ fn older_singletons(parts: &Parts<'_>) -> Vec<u32> {
     let is_singleton = |row: u32, references: &[u64]| {
         let name = class_name(columns, row);
         let is_attached = |other: u32| {
-            let class = columns.classes[other as usize] as usize;
-            !columns.types[other as usize].is_internal()
-                && columns.class_words.get(class) == Some(&columns.addresses[row as usize])
+            let kind = columns.kind(other as usize);
+            let class = kind.class as usize;
+            !kind.object_type.is_internal()
+                && columns.class_words.get(class) == Some(&parts.index.address(row))
                 && instances[class] == 1
         };
         name != ABSENT
@@ -179,8 +182,9 @@ fn older_singletons(parts: &Parts<'_>) -> Vec<u32> {
 
 /// The string that names a CLASS.
 fn class_name(columns: &Columns, row: u32) -> u32 {
-    match columns.types[row as usize] {
-        ObjectType::Class => columns.details[row as usize],
+    let kind = columns.kind(row as usize);
+    match kind.object_type {
+        ObjectType::Class => kind.detail,
         _ => ABSENT,
     }
 }
@@ -190,10 +194,10 @@ fn older_superclasses(parts: &Parts<'_>) -> Sparse<ObjectId> {
     let rows = parts
         .class_references
         .iter()
-        .filter(|(row, _)| parts.columns.details[*row as usize] == ABSENT)
+        .filter(|(row, _)| parts.columns.kind(*row as usize).detail == ABSENT)
         .filter_map(|(row, references)| {
             let above = parts.index.find(*references.first()?)?;
-            (parts.columns.types[above as usize] == ObjectType::Class)
+            (parts.columns.kind(above as usize).object_type == ObjectType::Class)
                 .then_some((*row, ObjectId(above)))
         })
         .collect();

@@ -4,6 +4,7 @@ use crate::columns::ABSENT;
 use crate::heap::Heap;
 use crate::ids::{AllocationSite, Generation, ObjectId, SiteId};
 use crate::interner::StringId;
+use crate::kinds::Kind;
 use crate::object_type::ObjectType;
 use rbleak_units::{Address, Bytes};
 
@@ -16,13 +17,18 @@ impl Heap {
     /// Where it lies.
     #[inline]
     pub fn address(&self, id: ObjectId) -> Address {
-        Address(self.columns.addresses[id.index()])
+        Address(self.index.address(id.0))
+    }
+
+    #[inline]
+    fn kind(&self, id: ObjectId) -> &Kind {
+        self.columns.kind(id.index())
     }
 
     /// Its internal type.
     #[inline]
     pub fn object_type(&self, id: ObjectId) -> ObjectType {
-        self.columns.types[id.index()]
+        self.kind(id).object_type
     }
 
     /// Whether it is an object at all: not a free, moved or dead slot.
@@ -47,7 +53,7 @@ impl Heap {
     /// `references` omits this edge.
     #[inline]
     pub fn class_id(&self, id: ObjectId) -> Option<ObjectId> {
-        match self.columns.classes[id.index()] {
+        match self.kind(id).class {
             ABSENT => None,
             class => match self.columns.classes_resolved[class as usize] {
                 ABSENT => None,
@@ -58,7 +64,7 @@ impl Heap {
 
     #[inline]
     pub(crate) fn class_word(&self, id: ObjectId) -> Option<Address> {
-        match self.columns.classes[id.index()] {
+        match self.kind(id).class {
             ABSENT => None,
             class => Some(Address(self.columns.class_words[class as usize])),
         }
@@ -75,23 +81,22 @@ impl Heap {
     /// `(anonymous subclass of Foo)` or `#<Class:0x…>`; internal objects are
     /// `env (internal)` and the like.
     pub fn class_name(&self, id: ObjectId) -> &str {
-        let object_type = self.object_type(id);
-        let detail = self.columns.details[id.index()];
+        self.class_name_of(self.kind(id))
+    }
+
+    /// The same of all objects of a kind.
+    pub(crate) fn class_name_of(&self, kind: &Kind) -> &str {
+        let object_type = kind.object_type;
         if object_type == ObjectType::Imemo {
-            if let Some(name) = self.names.imemo.get(&detail) {
+            if let Some(name) = self.names.imemo.get(&kind.detail) {
                 return name;
             }
         } else if !object_type.is_internal()
-            && let Some(name) = self
-                .names
-                .of_class_word
-                .get(self.columns.classes[id.index()] as usize)
+            && let Some(name) = self.names.of_class_word.get(kind.class as usize)
         {
             return name;
-        } else if object_type == ObjectType::Data
-            && let Some(name) = self.struct_name(id)
-        {
-            return name;
+        } else if object_type == ObjectType::Data && kind.detail != ABSENT {
+            return &self.strings[kind.detail as usize];
         }
         &self.names.internal[object_type as usize]
     }
@@ -122,7 +127,7 @@ impl Heap {
     }
 
     fn detail(&self, id: ObjectId) -> Option<&str> {
-        match self.columns.details[id.index()] {
+        match self.kind(id).detail {
             ABSENT => None,
             detail => Some(&self.strings[detail as usize]),
         }
@@ -131,7 +136,13 @@ impl Heap {
     /// Where it was allocated, if that was traced and has a file.
     #[inline]
     pub fn site(&self, id: ObjectId) -> Option<SiteId> {
-        let site = self.columns.sites[id.index()];
+        self.site_of(self.kind(id))
+    }
+
+    /// The same of all objects of a kind.
+    #[inline]
+    pub(crate) fn site_of(&self, kind: &Kind) -> Option<SiteId> {
+        let site = kind.site;
         (site != ABSENT && self.columns.site_table[site as usize].is_known).then_some(SiteId(site))
     }
 
@@ -151,7 +162,7 @@ impl Heap {
 
     /// The file and line as they stand in the dump, for heapy's output.
     pub(crate) fn raw_site(&self, id: ObjectId) -> Option<(&str, Option<u64>)> {
-        match self.columns.sites[id.index()] {
+        match self.kind(id).site {
             ABSENT => None,
             site => {
                 let site = &self.columns.site_table[site as usize];
@@ -172,10 +183,7 @@ impl Heap {
     /// `GC.count` when it was allocated, if that was traced.
     #[inline]
     pub fn generation(&self, id: ObjectId) -> Option<Generation> {
-        match self.columns.generations[id.index()] {
-            ABSENT => None,
-            generation => Some(Generation(generation)),
-        }
+        self.columns.generations.get(id.index()).map(Generation)
     }
 
     /// What it occupies by itself: `ObjectSpace.memsize_of`, slot included.
@@ -229,7 +237,8 @@ impl Heap {
         }
     }
 
-    /// Its shape (3.2 and later): see [`Heap::shapes`].
+    /// Its shape (3.2 and later): see [`Heap::shapes`]. Not known if the heap
+    /// was read without references.
     pub fn shape_id(&self, id: ObjectId) -> Option<u32> {
         let shape = *self.columns.shape_ids.get(id.index())?;
         (shape != ABSENT).then_some(shape)
@@ -240,6 +249,9 @@ impl Heap {
     /// dropped. Empty if the heap was read without references.
     #[inline]
     pub fn references(&self, id: ObjectId) -> &[ObjectId] {
+        if self.starts.is_empty() {
+            return &[];
+        }
         let range = self.starts[id.index()] as usize..self.starts[id.index() + 1] as usize;
         &self.references[range]
     }

@@ -1,40 +1,45 @@
-//! The loop that reads a dump: lines in, a heap and its issues out.
+//! From a file or a stream to a heap.
 //!
-//! Decides what happens to a bad line, knows neither how bytes come in nor
-//! what a field means.
+//! A file is read in parts on all processors, a stream from its beginning to
+//! its end. Knows neither lines nor fields.
 
-use crate::builder::{Builder, Pushed};
+use crate::builder::Builder;
+use crate::chunks;
 use crate::error::ReadError;
 use crate::heap::Heap;
-use crate::input::{self, Input, Window};
-use crate::issues::{IssueKind, Issues, Reason};
-use crate::scan::{Failure, Mode, scan};
-use crate::sniff::{HOPELESS_BYTES, hopeless, starts_a_record};
+use crate::input::{self, Input, Plain, Window};
+use crate::parallel::processors;
+use crate::reader::{Reader, Stop};
+use crate::sniff::{HOPELESS_BYTES, hopeless};
 use std::io::{self, Read};
 use std::path::Path;
-
-/// Into how many lines raw newlines may split one object's line.
-const MAX_SPLITS: u64 = 64;
-/// A file without a line of a dump in this many is none.
-const HOPELESS_LINES: u64 = 10_000;
 
 /// How a dump is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadOptions {
-    /// Keep who refers to whom (default: yes). A diff needs it not, and is
-    /// read faster and in half the memory without.
+    /// Keep who refers to whom, and the shapes of objects (default: yes). A
+    /// diff needs it not, and is read faster and in half the memory without.
     pub references: bool,
-    /// Map uncompressed files into memory (default: yes). A mapped file that
-    /// another process cuts short ends this process; reading does not.
+    /// Map uncompressed files into memory (default: no, which is faster). A
+    /// mapped file that another process cuts short ends this process; reading
+    /// does not.
     pub map: bool,
+    /// How many threads read a file (default: 0, as many as there are
+    /// processors).
+    pub threads: usize,
+    /// Bytes of a file that are read as one part (default: 0, what suits the
+    /// file). The result does not depend on it.
+    pub part_bytes: u64,
 }
 
 impl Default for ReadOptions {
     fn default() -> ReadOptions {
         ReadOptions {
             references: true,
-            map: true,
+            map: false,
+            threads: 0,
+            part_bytes: 0,
         }
     }
 }
@@ -51,6 +56,25 @@ impl ReadOptions {
         self.map = map;
         self
     }
+
+    /// The same with so many threads.
+    pub fn threads(mut self, threads: usize) -> ReadOptions {
+        self.threads = threads;
+        self
+    }
+
+    /// The same with parts of so many bytes.
+    pub fn part_bytes(mut self, bytes: u64) -> ReadOptions {
+        self.part_bytes = bytes;
+        self
+    }
+
+    fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => processors(),
+            threads => threads,
+        }
+    }
 }
 
 impl Heap {
@@ -63,8 +87,11 @@ impl Heap {
     /// cut off, are in [`Heap::issues`].
     pub fn open(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Heap, ReadError> {
         let path = path.as_ref();
-        let input = input::open(path, options.map)?;
-        Reader::new(path.display().to_string(), options).run(input)
+        let name = path.display().to_string();
+        match input::open(path, options.map)? {
+            Input::Plain(plain) => open_plain(&plain, name, options),
+            Input::Stream { window, compressed } => read_stream(window, compressed, name, options),
+        }
     }
 
     /// Reads a dump from anything, such as standard input; `name` stands for
@@ -78,253 +105,112 @@ impl Heap {
         name: &str,
         options: &ReadOptions,
     ) -> Result<Heap, ReadError> {
-        let input = input::from_reader(reader, name)?;
-        Reader::new(name.to_owned(), options).run(input)
+        let (window, compressed) = input::from_reader(reader, name)?;
+        read_stream(window, compressed, name.to_owned(), options)
     }
 }
 
-struct Reader {
+fn open_plain(plain: &Plain, name: String, options: &ReadOptions) -> Result<Heap, ReadError> {
+    let threads = options.thread_count();
+    let failed = |source, at| ReadError::Read {
+        name: name.clone(),
+        at,
+        source,
+    };
+    let head = plain
+        .head(HOPELESS_BYTES)
+        .map_err(|error| failed(error, 0))?;
+    if let Some(found) = hopeless(&head) {
+        return Err(ReadError::NotADump { name, found });
+    }
+    let parts = chunks::read(plain, options.references, options.part_bytes, threads)
+        .map_err(|error| failed(error, 0))?;
+    let mut whole: Option<Reader> = None;
+    for (part, outcome) in parts {
+        let joined = match &mut whole {
+            None => {
+                whole = Some(part);
+                Ok(())
+            }
+            Some(whole) => whole.append(part),
+        };
+        if let Err(stop) = joined.and(outcome) {
+            let at = whole.map_or(0, |whole| whole.bytes);
+            return Err(stopped(stop, name, at));
+        }
+    }
+    match whole {
+        Some(reader) => conclude(reader, name, threads),
+        None => Err(ReadError::Empty { name }),
+    }
+}
+
+fn read_stream(
+    mut window: Window,
+    compressed: bool,
     name: String,
-    references: bool,
-    builder: Builder,
-    issues: Issues,
-    lines: u64,
-    bytes: u64,
-}
-
-/// Why the loop stops early.
-enum Stop {
-    Io(io::Error),
-    Fatal(ReadError),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Stop {
-        Stop::Io(error)
-    }
-}
-
-impl Reader {
-    fn new(name: String, options: &ReadOptions) -> Reader {
-        Reader {
-            name,
-            references: options.references,
-            builder: Builder::new(options.references),
-            issues: Issues::default(),
-            lines: 0,
-            bytes: 0,
-        }
-    }
-
-    fn run(mut self, input: Input) -> Result<Heap, ReadError> {
-        let Input {
-            mut window,
-            compressed,
-        } = input;
-        match self.all_lines(&mut window) {
-            Ok(()) => {}
-            Err(Stop::Fatal(error)) => return Err(error),
-            Err(Stop::Io(source)) => {
-                let at = self.bytes + window.pending().len() as u64;
-                let name = self.name;
-                if !compressed {
-                    return Err(ReadError::Read { name, at, source });
-                }
-                if self.builder.is_empty() {
-                    return Err(ReadError::Decompress { name, at, source });
-                }
-                self.issues
-                    .truncate(self.lines + 1, Some(source.to_string()));
-                let bytes = self.bytes;
-                return Ok(self.builder.finish(name, self.issues, self.lines, bytes));
+    options: &ReadOptions,
+) -> Result<Heap, ReadError> {
+    let mut reader = Reader::new(Builder::new(options.references), true, true);
+    let outcome = read_all(&mut reader, &mut window, &name)?;
+    let at = reader.bytes + window.pending().len() as u64;
+    match outcome {
+        Ok(()) => conclude(reader, name, options.thread_count()),
+        Err(Stop::Io(source)) if compressed => {
+            if reader.first.is_none() {
+                return Err(ReadError::Decompress { name, at, source });
             }
+            let line = reader.lines + 1;
+            reader.issues.truncate(line, Some(source.to_string()));
+            conclude(reader, name, options.thread_count())
         }
-        if self.bytes == 0 {
-            return Err(ReadError::Empty { name: self.name });
-        }
-        let is_cut = self.issues.truncated().is_some();
-        if self.builder.is_empty() && !is_cut {
-            return Err(ReadError::NotADump {
-                name: self.name,
-                found: "no line of it is a line of a heap dump",
-            });
-        }
-        Ok(self
-            .builder
-            .finish(self.name, self.issues, self.lines, self.bytes))
+        Err(stop) => Err(stopped(stop, name, at)),
     }
+}
 
-    fn all_lines(&mut self, window: &mut Window) -> Result<(), Stop> {
+fn read_all(
+    reader: &mut Reader,
+    window: &mut Window,
+    name: &str,
+) -> Result<Result<(), Stop>, ReadError> {
+    let mut load = || -> io::Result<()> {
         while window.pending().len() < HOPELESS_BYTES && window.load()? {}
-        if let Some(found) = hopeless(window.pending()) {
-            return Err(self.not_a_dump(found));
-        }
-        while let Some(end) = window.newline(0)? {
-            self.line(window, end)?;
-            if self.lines >= HOPELESS_LINES && self.builder.is_empty() {
-                return Err(self.not_a_dump("none of its first lines is a line of a heap dump"));
-            }
-        }
-        self.last_line(window)
+        Ok(())
+    };
+    if let Err(error) = load() {
+        return Ok(Err(Stop::Io(error)));
     }
-
-    fn not_a_dump(&self, found: &'static str) -> Stop {
-        Stop::Fatal(ReadError::NotADump {
-            name: self.name.clone(),
+    if let Some(found) = hopeless(window.pending()) {
+        return Err(ReadError::NotADump {
+            name: name.to_owned(),
             found,
-        })
+        });
     }
+    Ok(reader.run(window))
+}
 
-    #[inline]
-    fn line(&mut self, window: &mut Window, end: usize) -> Result<(), Stop> {
-        let mark = self.builder.references.len();
-        let line = &window.pending()[..end];
-        let scanned = scan(
-            line,
-            Mode::Strict,
-            &mut self.builder.references,
-            self.references,
-        );
-        match scanned {
-            Ok(record) => {
-                let pushed = self.builder.push(&record, mark);
-                self.settle(pushed, mark, None)?;
-            }
-            Err(_) if line.trim_ascii().is_empty() => {}
-            Err(_) => return self.repair(window, end, mark),
-        }
-        self.pass(window, end + 1, 1);
-        Ok(())
+fn stopped(stop: Stop, name: String, at: u64) -> ReadError {
+    match stop {
+        Stop::Io(source) => ReadError::Read { name, at, source },
+        Stop::Hopeless => ReadError::NotADump {
+            name,
+            found: "none of its first lines is a line of a heap dump",
+        },
+        Stop::TooMany(what) => ReadError::TooMany { name, what },
     }
+}
 
-    /// Books what happened to the line that is next.
-    #[inline]
-    fn settle(
-        &mut self,
-        pushed: Pushed,
-        mark: usize,
-        repaired: Option<Reason>,
-    ) -> Result<(), Stop> {
-        let line = self.lines + 1;
-        match pushed {
-            Pushed::In(None) if repaired.is_none() => {}
-            Pushed::In(reason) => {
-                let reason = match reason {
-                    Some(Reason::StaleBytes) => Reason::StaleBytes,
-                    _ => repaired.or(reason).unwrap_or(Reason::UnescapedQuote),
-                };
-                self.issues.add(line, IssueKind::Repaired, reason);
-            }
-            Pushed::NotADumpLine => {
-                self.builder.references.truncate(mark);
-                self.issues
-                    .add(line, IssueKind::Skipped, Reason::NotADumpLine);
-            }
-            Pushed::TooMany(what) => {
-                return Err(Stop::Fatal(ReadError::TooMany {
-                    name: self.name.clone(),
-                    what,
-                }));
-            }
-        }
-        Ok(())
+fn conclude(reader: Reader, name: String, threads: usize) -> Result<Heap, ReadError> {
+    if reader.bytes == 0 {
+        return Err(ReadError::Empty { name });
     }
-
-    fn pass(&mut self, window: &mut Window, bytes: usize, lines: u64) {
-        let bytes = bytes.min(window.pending().len());
-        window.advance(bytes);
-        self.bytes += bytes as u64;
-        self.lines += lines;
+    let is_cut = reader.issues.truncated().is_some();
+    if reader.first.is_none() && !is_cut {
+        return Err(ReadError::NotADump {
+            name,
+            found: "no line of it is a line of a heap dump",
+        });
     }
-
-    /// Reads the line up to `end` as Ruby really wrote it, with the lines
-    /// after it as long as a raw string goes on.
-    fn repair(&mut self, window: &mut Window, end: usize, mark: usize) -> Result<(), Stop> {
-        let mut joined = end;
-        for splits in 0..=MAX_SPLITS {
-            self.builder.references.truncate(mark);
-            let scanned = scan(
-                &window.pending()[..joined],
-                Mode::Repair,
-                &mut self.builder.references,
-                self.references,
-            );
-            match scanned {
-                Ok(record) => {
-                    let reason = if splits > 0 {
-                        Reason::SplitLine
-                    } else {
-                        Reason::UnescapedQuote
-                    };
-                    let pushed = self.builder.push(&record, mark);
-                    self.settle(pushed, mark, Some(reason))?;
-                    self.pass(window, joined + 1, splits + 1);
-                    return Ok(());
-                }
-                Err(_) if joined == window.pending().len() => {
-                    return self.cut_off(window, mark, splits + 1);
-                }
-                Err(Failure::Malformed) => break,
-                Err(Failure::Incomplete) => {}
-            }
-            let next = joined + 1;
-            let Some(next_end) = window.newline(next)? else {
-                let rest = &window.pending()[next..];
-                if rest.is_empty() {
-                    return self.cut_off(window, mark, splits + 1);
-                }
-                if starts_a_record(rest) {
-                    break;
-                }
-                joined = window.pending().len();
-                continue;
-            };
-            if starts_a_record(&window.pending()[next..next_end]) {
-                break;
-            }
-            joined = next_end;
-        }
-        self.builder.references.truncate(mark);
-        self.issues
-            .add(self.lines + 1, IssueKind::Skipped, Reason::NotJson);
-        self.pass(window, end + 1, 1);
-        Ok(())
-    }
-
-    /// The rest of the file is the beginning of a line, in so many parts.
-    fn cut_off(&mut self, window: &mut Window, mark: usize, parts: u64) -> Result<(), Stop> {
-        self.builder.references.truncate(mark);
-        self.issues.truncate(self.lines + 1, None);
-        self.pass(window, usize::MAX, parts);
-        Ok(())
-    }
-
-    /// What follows the last newline: nothing, a line, or the beginning of
-    /// one.
-    fn last_line(&mut self, window: &mut Window) -> Result<(), Stop> {
-        let line = window.pending();
-        let length = line.len();
-        if line.trim_ascii().is_empty() {
-            self.pass(window, length, u64::from(length > 0));
-            return Ok(());
-        }
-        let mark = self.builder.references.len();
-        for mode in [Mode::Strict, Mode::Repair] {
-            self.builder.references.truncate(mark);
-            let scanned = scan(line, mode, &mut self.builder.references, self.references);
-            if let Ok(record) = scanned {
-                let pushed = self.builder.push(&record, mark);
-                let repaired = (mode == Mode::Repair).then_some(Reason::UnescapedQuote);
-                self.settle(pushed, mark, repaired)?;
-                self.pass(window, length, 1);
-                return Ok(());
-            }
-        }
-        self.builder.references.truncate(mark);
-        if !self.builder.is_empty() || starts_a_record(line) {
-            self.issues.truncate(self.lines + 1, None);
-        }
-        self.pass(window, length, 1);
-        Ok(())
-    }
+    let size = (reader.lines, reader.bytes);
+    Ok(reader.builder.finish(name, reader.issues, size, threads))
 }

@@ -1,26 +1,36 @@
 //! From addresses to rows: what the lines say becomes a heap.
 
-use crate::builder::Builder;
+use crate::builder::{Builder, Edges};
 use crate::columns::{ABSENT, Sparse};
 use crate::heap::Heap;
 use crate::ids::{ObjectId, Root};
 use crate::index::AddressIndex;
 use crate::issues::Issues;
 use crate::naming;
+use crate::parallel;
 use crate::version::Marker;
 
 impl Builder {
-    /// Resolves all addresses.
-    pub(crate) fn finish(mut self, source: String, issues: Issues, lines: u64, bytes: u64) -> Heap {
-        self.starts.push(self.references.len() as u32);
-        let index = AddressIndex::new(&self.columns.addresses);
+    /// Resolves all addresses, on up to `threads` threads.
+    pub(crate) fn finish(
+        mut self,
+        source: String,
+        issues: Issues,
+        (lines, bytes): (u64, u64),
+        threads: usize,
+    ) -> Heap {
+        self.columns.shrink();
+        let index = AddressIndex::new(std::mem::take(&mut self.addresses));
         if !self.columns.shape_ids.is_empty() {
-            self.columns
-                .shape_ids
-                .resize(self.columns.addresses.len(), ABSENT);
+            self.columns.shape_ids.resize(self.columns.len(), ABSENT);
         }
-        let (starts, references, mut dangling) = resolve(&self.starts, &self.references, &index);
-        drop(std::mem::take(&mut self.references));
+        let mut parts = vec![std::mem::take(&mut self.edges)];
+        parts.append(&mut self.later_edges);
+        let (starts, references, mut dangling) = if self.keep_references {
+            resolve(parts, &index, threads)
+        } else {
+            (Vec::new(), Vec::new(), 0)
+        };
         let roots = self
             .roots
             .drain(..)
@@ -62,14 +72,8 @@ impl Builder {
             .iter()
             .map(|&word| index.find(word).unwrap_or(ABSENT))
             .collect();
-        let max_generation = self
-            .columns
-            .generations
-            .iter()
-            .copied()
-            .filter(|&generation| generation != ABSENT)
-            .max();
-        let is_full = !roots.is_empty() && !self.columns.addresses.is_empty();
+        let max_generation = self.columns.generations.max();
+        let is_full = !roots.is_empty() && self.columns.len() > 0;
         Heap {
             source,
             columns: self.columns,
@@ -87,6 +91,7 @@ impl Builder {
             issues,
             lines,
             bytes,
+            live_totals: std::sync::OnceLock::new(),
         }
     }
 }
@@ -94,22 +99,46 @@ impl Builder {
 /// Compressed sparse rows: where each row's references start, the references
 /// that resolve, and how many did not.
 fn resolve(
-    starts: &[u32],
-    addresses: &[u64],
+    parts: Vec<Edges>,
     index: &AddressIndex,
+    threads: usize,
 ) -> (Vec<u32>, Vec<ObjectId>, u64) {
-    let mut new_starts = Vec::with_capacity(starts.len());
+    let parts = parallel::map(parts, threads, |part| resolve_part(part, index));
+    let rows = parts.iter().map(|part| part.0.len()).sum::<usize>();
+    let resolved = parts.iter().map(|part| part.1.len()).sum::<usize>();
+    let mut parts = parts.into_iter();
+    // The first part grows by the others.
+    let (mut starts, mut references, mut dangling) = parts.next().unwrap_or_default();
+    starts.reserve_exact(rows + 1 - starts.len());
+    references.reserve_exact(resolved - references.len());
+    for (later_starts, later_references, later_dangling) in parts {
+        let before = references.len() as u32;
+        starts.extend(later_starts.iter().map(|&start| before + start));
+        references.extend_from_slice(&later_references);
+        dangling += later_dangling;
+    }
+    starts.push(references.len() as u32);
+    (starts, references, dangling)
+}
+
+fn resolve_part(part: Edges, index: &AddressIndex) -> (Vec<u32>, Vec<ObjectId>, u64) {
+    let Edges {
+        mut starts,
+        addresses,
+    } = part;
     let mut references = Vec::with_capacity(addresses.len());
-    for range in starts.windows(2) {
-        new_starts.push(references.len() as u32);
-        let of_row = &addresses[range[0] as usize..range[1] as usize];
+    for row in 0..starts.len() {
+        let end = starts
+            .get(row + 1)
+            .map_or(addresses.len(), |&end| end as usize);
+        let of_row = &addresses[starts[row] as usize..end];
+        starts[row] = references.len() as u32;
         references.extend(
             of_row
                 .iter()
                 .filter_map(|&address| index.find(address).map(ObjectId)),
         );
     }
-    new_starts.push(references.len() as u32);
     let dangling = (addresses.len() - references.len()) as u64;
-    (new_starts, references, dangling)
+    (starts, references, dangling)
 }

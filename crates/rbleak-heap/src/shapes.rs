@@ -36,6 +36,13 @@ impl Shapes {
         self.shapes.push(shape);
     }
 
+    /// Adds those of the next part of a dump.
+    pub(crate) fn append(&mut self, later: Shapes) {
+        for shape in later.shapes {
+            self.push(shape);
+        }
+    }
+
     /// All of them.
     pub fn all(&self) -> &[Shape] {
         &self.shapes

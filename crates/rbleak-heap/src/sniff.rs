@@ -3,14 +3,23 @@
 /// A start of this length without a key of a dump is none.
 pub(crate) const HOPELESS_BYTES: usize = 1 << 16;
 
+/// How Ruby begins the lines of a dump.
+const STARTS: [&[u8]; 3] = [
+    b"{\"address\":\"",
+    b"{\"type\":\"ROOT\"",
+    b"{\"type\":\"SHAPE\"",
+];
+/// The longest of them.
+pub(crate) const START_BYTES: usize = 15;
+
+/// Whether a whole beginning of a line is there and is one of Ruby's.
+pub(crate) fn surely_starts_a_record(line: &[u8]) -> bool {
+    STARTS.iter().any(|start| line.starts_with(start))
+}
+
 /// Whether a line begins as Ruby begins the lines of a dump, so that it
 /// cannot be the rest of a split one.
 pub(crate) fn starts_a_record(line: &[u8]) -> bool {
-    const STARTS: [&[u8]; 3] = [
-        b"{\"address\":\"",
-        b"{\"type\":\"ROOT\"",
-        b"{\"type\":\"SHAPE\"",
-    ];
     STARTS.iter().any(|start| {
         // The last line of a cut file may be shorter.
         let length = line.len().min(start.len());

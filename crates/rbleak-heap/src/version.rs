@@ -90,6 +90,11 @@ impl Markers {
         self.0 |= 1 << marker as u32;
     }
 
+    /// What another part of the dump has seen, too.
+    pub(crate) fn merge(&mut self, other: Markers) {
+        self.0 |= other.0;
+    }
+
     pub(crate) fn has(self, marker: Marker) -> bool {
         self.0 & (1 << marker as u32) != 0
     }

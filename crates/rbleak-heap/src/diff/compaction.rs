@@ -5,6 +5,7 @@
 
 use super::IdentityUsed;
 use super::matching::Matcher;
+use crate::columns::ABSENT;
 use crate::heap::Heap;
 use crate::ids::ObjectId;
 use crate::object_type::ObjectType;
@@ -25,9 +26,9 @@ pub struct Compaction {
     pub moved: Objects,
 }
 
-/// What stays when an object moves. Not its memsize: 3.2 and later move
-/// between slot sizes.
-type Likeness<'h> = (ObjectType, &'h str, Option<u64>);
+/// How many objects of each likeness: what stays when an object moves. Not
+/// its memsize: 3.2 and later move between slot sizes.
+type Likenesses = FxHashMap<(u32, Option<u64>), u64>;
 
 /// Looks at dumps `from` and `from + 1`.
 pub(super) fn detect(matcher: &Matcher<'_>, from: usize) -> Option<Compaction> {
@@ -45,51 +46,65 @@ pub(super) fn detect(matcher: &Matcher<'_>, from: usize) -> Option<Compaction> {
     // generation, or has none: up to 3.3 compaction loses it. Otherwise only
     // code is looked at, which a program at work does not replace; 3.4 leaves
     // code where it is, so that there it is not noticed.
-    let is_old = |heap: &Heap, id: ObjectId| {
+    let is_old = |heap: &Heap, row: u32| {
         if is_traced {
-            heap.generation(id)
+            heap.generation(ObjectId(row))
                 .is_none_or(|generation| Some(generation) < last)
         } else {
-            is_code(heap, id)
+            is_code(heap, ObjectId(row))
         }
     };
-    let candidates = |heap: &Heap| {
-        heap.ids()
-            .filter(|&id| heap.is_live(id) && is_old(heap, id))
-            .count() as u64
-    };
-    let mut gone: FxHashMap<Likeness<'_>, u64> = FxHashMap::default();
-    for id in before.ids() {
-        if before.is_live(id)
-            && (is_traced || is_code(before, id))
-            && matcher.same_in(from + 1, from, id).is_none()
-        {
-            *gone.entry(likeness(before, id)).or_default() += 1;
-        }
-    }
+    let goes = matcher.walk(
+        from,
+        &[from + 1],
+        |(candidates, gone): &mut (u64, Likenesses), row, found| {
+            if !matcher.is_live(from, row) {
+                return;
+            }
+            *candidates += u64::from(is_old(before, row));
+            if (is_traced || is_code(before, ObjectId(row)))
+                && (found[0] == ABSENT || !matcher.same((from + 1, found[0]), (from, row)))
+            {
+                *gone.entry(matcher.likeness(from, row)).or_default() += 1;
+            }
+        },
+    );
+    let candidates: u64 = goes.iter().map(|(candidates, _)| candidates).sum();
+    let gone = join(goes.into_iter().map(|(_, gone)| gone));
     if gone.values().sum::<u64>() < fewest {
         return None;
     }
-    let mut appeared = 0;
-    let mut moved = 0;
-    for id in after.ids() {
-        if after.is_live(id) && is_old(after, id) && matcher.same_in(from, from + 1, id).is_none() {
-            appeared += 1;
-            if let Some(count @ 1..) = gone.get_mut(&likeness(after, id)) {
-                *count -= 1;
-                moved += 1;
+    let appears = matcher.walk(
+        from + 1,
+        &[from],
+        |appeared: &mut Likenesses, row, found| {
+            if (found[0] == ABSENT || !matcher.same((from, found[0]), (from + 1, row)))
+                && matcher.is_live(from + 1, row)
+                && is_old(after, row)
+            {
+                *appeared.entry(matcher.likeness(from + 1, row)).or_default() += 1;
             }
-        }
-    }
-    let is_many = moved >= fewest && moved * share >= candidates(before);
+        },
+    );
+    let appeared = join(appears);
+    let moved: u64 = appeared
+        .iter()
+        .filter_map(|(likeness, &count)| Some(count.min(*gone.get(likeness)?)))
+        .sum();
+    let appeared: u64 = appeared.values().sum();
+    let is_many = moved >= fewest && moved * share >= candidates;
     (is_many && moved * 2 >= appeared).then_some(Compaction {
         from,
         moved: Objects(moved),
     })
 }
 
-fn likeness(heap: &Heap, id: ObjectId) -> Likeness<'_> {
-    (heap.object_type(id), heap.class_name(id), heap.length(id))
+fn join(parts: impl IntoIterator<Item = Likenesses>) -> Likenesses {
+    let mut all = Likenesses::default();
+    for (likeness, count) in parts.into_iter().flatten() {
+        *all.entry(likeness).or_default() += count;
+    }
+    all
 }
 
 fn is_code(heap: &Heap, id: ObjectId) -> bool {

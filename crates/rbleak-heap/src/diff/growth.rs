@@ -3,7 +3,9 @@
 
 use super::Diff;
 use super::matching::Matcher;
+use crate::columns::ABSENT;
 use crate::group::{Filter, GroupBy, Key};
+use crate::heap::Heap;
 use crate::ids::ObjectId;
 use rbleak_units::{Bytes, Objects, SignedBytes};
 use rustc_hash::FxHashMap;
@@ -51,29 +53,53 @@ impl GrowthRow<'_> {
 pub(super) fn grown(matcher: &Matcher<'_>, top: usize) -> Vec<Grown> {
     let last = matcher.heaps.len() - 1;
     let heap = &matcher.heaps[last];
-    let mut grown: Vec<_> = heap
-        .ids()
-        .filter(|&id| heap.is_live(id))
-        .filter_map(|id| {
-            let mut sizes = Vec::new();
-            for (i, earlier) in matcher.heaps[..last].iter().enumerate() {
-                let size = earlier.shallow_size(matcher.same_in(i, last, id)?);
-                if sizes.last().is_some_and(|&before| size <= before) {
-                    return None;
-                }
-                sizes.push(size);
+    let earlier: Vec<_> = (0..last).collect();
+    let size = |i: usize, row: u32| matcher.heaps[i].shallow_size(ObjectId(row));
+    let parts = matcher.walk(last, &earlier, |grown: &mut Vec<Grown>, row, found| {
+        if found.contains(&ABSENT) || !matcher.is_live(last, row) {
+            return;
+        }
+        // Sizes are compared first: most objects stay as they are.
+        let mut later = size(last, row);
+        for (i, &before) in found.iter().enumerate().rev() {
+            let before = size(i, before);
+            if later <= before {
+                return;
             }
-            let size = heap.shallow_size(id);
-            if sizes.last().is_some_and(|&before| size <= before) {
-                return None;
-            }
-            sizes.push(size);
-            Some(Grown { id, sizes })
-        })
-        .collect();
+            later = before;
+        }
+        let is_one = found
+            .iter()
+            .enumerate()
+            .all(|(i, &before)| matcher.same((i, before), (last, row)));
+        if is_one {
+            let sizes = found.iter().enumerate().map(|(i, &row)| size(i, row));
+            grown.push(Grown {
+                id: ObjectId(row),
+                sizes: sizes.chain([size(last, row)]).collect(),
+            });
+        }
+    });
+    let mut grown: Vec<_> = parts.into_iter().flatten().collect();
     grown.sort_by_key(|grown| (std::cmp::Reverse(grown.growth()), heap.address(grown.id)));
     grown.truncate(top);
     grown
+}
+
+/// A row of each kind, how many live objects of it there are, and their
+/// bytes.
+fn by_kind(heap: &Heap) -> impl Iterator<Item = (ObjectId, Objects, Bytes)> {
+    let mut kinds = vec![(ABSENT, Objects(0), Bytes(0)); heap.columns.kind_table.len()];
+    for id in heap.ids().filter(|&id| heap.is_live(id)) {
+        let (row, objects, bytes) = &mut kinds[heap.columns.kinds[id.index()] as usize];
+        *row = id.0;
+        objects.0 += 1;
+        *bytes += heap.shallow_size(id);
+    }
+    kinds
+        .into_iter()
+        .filter(|(row, ..)| *row != ABSENT)
+        .map(|(row, objects, bytes)| (ObjectId(row), objects, bytes))
 }
 
 impl<'h> Diff<'h> {
@@ -84,15 +110,13 @@ impl<'h> Diff<'h> {
         let dumps = self.heaps().len();
         let mut rows: FxHashMap<Key<'h>, (Vec<Objects>, Vec<Bytes>)> = FxHashMap::default();
         for (i, heap) in self.heaps().iter().enumerate() {
-            for id in heap
-                .ids()
-                .filter(|&id| heap.is_live(id) && filter.takes(heap, id))
-            {
+            // Filter and key look at nothing that a kind does not tell.
+            for (id, count, size) in by_kind(heap).filter(|&(id, ..)| filter.takes(heap, id)) {
                 let (objects, bytes) = rows
                     .entry(Key::new(heap, id, by))
                     .or_insert_with(|| (vec![Objects(0); dumps], vec![Bytes(0); dumps]));
-                objects[i].0 += 1;
-                bytes[i] += heap.shallow_size(id);
+                objects[i].0 += count.0;
+                bytes[i] += size;
             }
         }
         let mut rows: Vec<_> = rows

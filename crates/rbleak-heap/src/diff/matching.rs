@@ -1,33 +1,81 @@
 //! Whether an object of one dump is an object of another.
+//!
+//! Dumps are walked side by side, page by page, so that an address is not
+//! looked up but met; and whatever depends on the kind of an object alone is
+//! worked out once a kind.
 
 use super::{Identity, IdentityUsed};
+use crate::columns::ABSENT;
 use crate::heap::Heap;
 use crate::ids::ObjectId;
+use crate::kinds::Kind;
 use crate::object_type::ObjectType;
+use crate::pages::{Page, Pages, WORDS};
+use crate::parallel;
 use rustc_hash::FxHashMap;
+use std::hash::Hash;
+use std::ops::Range;
+
+/// Rows that are worth a thread.
+const MIN_ROWS: u32 = 1 << 16;
 
 /// Compares objects of several heaps.
 #[derive(Debug)]
 pub(super) struct Matcher<'h> {
     pub(super) heaps: &'h [Heap],
     pub(super) identity: IdentityUsed,
-    /// For each heap and each of its sites, a number that equal sites of all
-    /// heaps share: every heap numbers its own.
-    sites: Vec<Vec<u32>>,
+    /// For each heap and each of its kinds.
+    marks: Vec<Vec<Mark>>,
 }
 
-const NO_SITE: u32 = u32::MAX;
+/// Numbers that equal things of all heaps share: every heap numbers its own.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Type and word of the class.
+    class: u32,
+    /// Type and name of the class.
+    name: u32,
+    site: u32,
+}
+
+/// The number of each of many values, in the order of their appearance.
+struct Numbers<T>(FxHashMap<T, u32>);
+
+impl<T: Eq + Hash> Numbers<T> {
+    fn of(&mut self, value: T) -> u32 {
+        let next = self.0.len() as u32;
+        *self.0.entry(value).or_insert(next)
+    }
+}
 
 impl<'h> Matcher<'h> {
     pub(super) fn new(heaps: &'h [Heap], identity: Identity) -> Matcher<'h> {
-        let mut numbers = FxHashMap::default();
-        let sites = heaps
+        let mut classes = Numbers(FxHashMap::default());
+        let mut names = Numbers(FxHashMap::default());
+        let mut sites = Numbers(FxHashMap::default());
+        let marks = heaps
             .iter()
-            .map(|heap| {
-                heap.sites()
-                    .map(|site| {
-                        let next = numbers.len() as u32;
-                        *numbers.entry(heap.site_info(site)).or_insert(next)
+            .enumerate()
+            .map(|(i, heap)| {
+                // Sites are strings to compare: once a site, not once a kind.
+                let sites: Vec<_> = heap
+                    .sites()
+                    .map(|site| sites.of(heap.site_info(site)))
+                    .collect();
+                let kinds = heap.columns.kind_table.iter();
+                kinds
+                    .map(|kind| Mark {
+                        class: if kind.object_type == ObjectType::Imemo {
+                            // What stands there is no class: like no other's.
+                            ABSENT - i as u32
+                        } else {
+                            let word = heap.columns.class_words.get(kind.class as usize);
+                            classes.of((kind.object_type, word))
+                        },
+                        name: names.of((kind.object_type, heap.class_name_of(kind))),
+                        site: heap
+                            .site_of(kind)
+                            .map_or(ABSENT, |site| sites[site.index()]),
                     })
                     .collect()
             })
@@ -40,63 +88,144 @@ impl<'h> Matcher<'h> {
         Matcher {
             heaps,
             identity,
-            sites,
+            marks,
         }
     }
 
-    /// The row in heap `other` of the object that is row `id` of `heap`.
+    /// Whether two objects at the same address are the same.
     #[inline]
-    pub(super) fn same_in(&self, other: usize, heap: usize, id: ObjectId) -> Option<ObjectId> {
-        let found = self.heaps[other].find(self.heaps[heap].address(id))?;
-        self.same((other, found), (heap, id)).then_some(found)
-    }
-
-    #[inline]
-    fn same(&self, (i, a): (usize, ObjectId), (j, b): (usize, ObjectId)) -> bool {
+    pub(super) fn same(&self, (i, a): (usize, u32), (j, b): (usize, u32)) -> bool {
         if self.identity == IdentityUsed::Address {
             return true;
         }
-        let (first, second) = (&self.heaps[i], &self.heaps[j]);
-        first.object_type(a) == second.object_type(b)
-            && self.same_allocation((i, a), (j, b))
-            && same_class(first, a, second, b)
-    }
-
-    /// Same generation and site, as far as both dumps were traced.
-    #[inline]
-    fn same_allocation(&self, (i, a): (usize, ObjectId), (j, b): (usize, ObjectId)) -> bool {
-        let (first, second) = (&self.heaps[i], &self.heaps[j]);
-        if !first.is_traced() || !second.is_traced() {
-            return true;
+        let (first, second) = (self.mark(i, a), self.mark(j, b));
+        if first.class != second.class && first.name != second.name {
+            return false;
         }
-        first.generation(a) == second.generation(b) && self.site(i, a) == self.site(j, b)
+        // Generation and site as far as both dumps were traced.
+        let (one, other) = (&self.heaps[i], &self.heaps[j]);
+        !one.is_traced()
+            || !other.is_traced()
+            || (first.site == second.site
+                && one.columns.generations.get(a as usize)
+                    == other.columns.generations.get(b as usize))
     }
 
     #[inline]
-    fn site(&self, heap: usize, id: ObjectId) -> u32 {
-        self.heaps[heap]
-            .site(id)
-            .map_or(NO_SITE, |site| self.sites[heap][site.index()])
+    fn mark(&self, heap: usize, row: u32) -> Mark {
+        self.marks[heap][self.heaps[heap].columns.kinds[row as usize] as usize]
+    }
+
+    /// What equal objects that moved have in common: type and name of the
+    /// class, as a number, and their length.
+    #[inline]
+    pub(super) fn likeness(&self, heap: usize, row: u32) -> (u32, Option<u64>) {
+        let length = self.heaps[heap].length(ObjectId(row));
+        (self.mark(heap, row).name, length)
+    }
+
+    /// Calls `visit` with the rows of `heap` in order, each with the rows of
+    /// `others` at the same address ([`ABSENT`] for none); on several threads,
+    /// each with a value of its own, which come back in the order of the rows.
+    pub(super) fn walk<T: Default + Send>(
+        &self,
+        heap: usize,
+        others: &[usize],
+        visit: impl Fn(&mut T, u32, &[u32]) + Sync,
+    ) -> Vec<T> {
+        let rows = self.heaps[heap].len() as u32;
+        let threads = parallel::processors();
+        let step = rows.div_ceil(threads as u32 * 4).max(MIN_ROWS);
+        let parts = (0..rows)
+            .step_by(step as usize)
+            .map(|start| start..start.saturating_add(step).min(rows))
+            .collect();
+        parallel::map(parts, threads, |part| {
+            let mut value = T::default();
+            self.walk_rows(heap, others, part, |row, found| {
+                visit(&mut value, row, found)
+            });
+            value
+        })
+    }
+
+    fn walk_rows(
+        &self,
+        heap: usize,
+        others: &[usize],
+        rows: Range<u32>,
+        mut visit: impl FnMut(u32, &[u32]),
+    ) {
+        let heap = &self.heaps[heap];
+        let others: Vec<_> = others.iter().map(|&other| &self.heaps[other]).collect();
+        let all: Option<Vec<&Pages>> = others.iter().map(|other| other.index.pages()).collect();
+        if let (Some(pages), Some(others)) = (heap.index.pages(), all) {
+            return walk_pages(pages, &others, rows, visit);
+        }
+        // Some dump is out of order.
+        let mut found = vec![ABSENT; others.len()];
+        for row in rows {
+            let address = heap.index.address(row);
+            for (found, other) in found.iter_mut().zip(&others) {
+                *found = other.index.find(address).unwrap_or(ABSENT);
+            }
+            visit(row, &found);
+        }
     }
 
     /// How many live objects of heap `from + 1` lie where heap `from` has
     /// another live one.
     pub(super) fn reused(&self, from: usize) -> u64 {
-        let (earlier, later) = (&self.heaps[from], &self.heaps[from + 1]);
-        let is_reused = |&id: &ObjectId| {
-            later.is_live(id)
-                && earlier.find(later.address(id)).is_some_and(|old| {
-                    earlier.is_live(old) && !self.same((from, old), (from + 1, id))
-                })
-        };
-        later.ids().filter(is_reused).count() as u64
+        if self.identity == IdentityUsed::Address {
+            return 0;
+        }
+        let counts = self.walk(from + 1, &[from], |count: &mut u64, row, found| {
+            let is_reused = found[0] != ABSENT
+                && !self.same((from, found[0]), (from + 1, row))
+                && self.is_live(from + 1, row)
+                && self.is_live(from, found[0]);
+            *count += u64::from(is_reused);
+        });
+        counts.into_iter().sum()
+    }
+
+    #[inline]
+    pub(super) fn is_live(&self, heap: usize, row: u32) -> bool {
+        self.kind(heap, row).object_type.is_live()
+    }
+
+    #[inline]
+    pub(super) fn kind(&self, heap: usize, row: u32) -> &Kind {
+        self.heaps[heap].columns.kind(row as usize)
     }
 }
 
-/// The class word changes when an object gets a singleton class, the class
-/// that it is called by does not.
-#[inline]
-fn same_class(first: &Heap, a: ObjectId, second: &Heap, b: ObjectId) -> bool {
-    let is_imemo = first.object_type(a) == ObjectType::Imemo;
-    (!is_imemo && first.class(a) == second.class(b)) || first.class_name(a) == second.class_name(b)
+fn walk_pages(
+    pages: &Pages,
+    others: &[&Pages],
+    rows: Range<u32>,
+    mut visit: impl FnMut(u32, &[u32]),
+) {
+    let mut found = vec![ABSENT; others.len()];
+    let mut theirs: Vec<Option<&Page>> = Vec::with_capacity(others.len());
+    for page in pages.of(&rows) {
+        theirs.clear();
+        theirs.extend(others.iter().map(|other| other.page(page.number)));
+        let mut row = page.base;
+        for word in 0..WORDS {
+            let mut left = page.bits[word];
+            while left != 0 {
+                let bit = left & left.wrapping_neg();
+                left ^= bit;
+                if rows.contains(&row) {
+                    for (found, theirs) in found.iter_mut().zip(&theirs) {
+                        let at = theirs.and_then(|page| page.position(word, bit));
+                        *found = at.unwrap_or(ABSENT);
+                    }
+                    visit(row, &found);
+                }
+                row += 1;
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod growth;
 mod matching;
 mod problems;
 
+use crate::columns::ABSENT;
 use crate::heap::Heap;
 use crate::ids::ObjectId;
 pub use compaction::Compaction;
@@ -121,9 +122,7 @@ pub fn diff(heaps: &[Heap], identity: Identity) -> Result<Diff<'_>, DiffError> {
         compactions: Vec::new(),
         problems: Vec::new(),
     };
-    for id in last.ids().filter(|&id| last.is_live(id)) {
-        diff.place(id);
-    }
+    diff.place(last);
     diff.reuse = (0..heaps.len() - 1)
         .map(|from| Reuse {
             from,
@@ -138,45 +137,27 @@ pub fn diff(heaps: &[Heap], identity: Identity) -> Result<Diff<'_>, DiffError> {
 }
 
 impl<'h> Diff<'h> {
-    /// Books one object of the last heap.
-    fn place(&mut self, id: ObjectId) {
+    /// Books the objects of the last heap.
+    fn place(&mut self, heap: &Heap) {
         let last = self.heaps().len() - 1;
-        let heap = &self.heaps()[last];
-        let (address, bytes) = (heap.address(id), heap.shallow_size(id));
-        let first = (0..last).find_map(|i| Some((i, self.matcher.same_in(i, last, id)?)));
-        let survivor = match first {
-            Some((0, _)) => None,
-            Some((first_seen, first_id)) => Some(Survivor {
-                id,
-                first_id,
-                first_seen,
-            }),
-            // With two dumps there is no earlier one to have been seen in.
-            None if last == 1 => Some(Survivor {
-                id,
-                first_id: id,
-                first_seen: last,
-            }),
-            None => {
-                self.newest.push(id);
-                None
+        let earlier: Vec<_> = (0..last).collect();
+        let matcher = &self.matcher;
+        let parts = matcher.walk(last, &earlier, |placed: &mut Placed, row, found| {
+            let first =
+                (0..last).find(|&i| found[i] != ABSENT && matcher.same((i, found[i]), (last, row)));
+            if first != Some(0) && matcher.is_live(last, row) {
+                placed.add(heap, row, first, found);
             }
-        };
-        let heaps = self.heaps();
-        let in_first = heaps[0].find(address).is_some();
-        let earlier = last == 1
-            || heaps[1..last]
-                .iter()
-                .any(|heap| heap.find(address).is_some());
-        if !in_first && earlier {
-            self.address_only.objects.0 += 1;
-            self.address_only.bytes += bytes;
-            self.address_only.wrong.0 += u64::from(survivor.is_none());
-        }
-        if let Some(survivor) = survivor {
-            self.address_only.missed.0 += u64::from(in_first || !earlier);
-            self.untraced += u64::from(heap.generation(id).is_none());
-            self.survivors.push(survivor);
+        });
+        for part in parts {
+            self.survivors.extend(part.survivors);
+            self.newest.extend(part.newest);
+            self.untraced += part.untraced;
+            let sum = &mut self.address_only;
+            sum.objects.0 += part.address_only.objects.0;
+            sum.bytes += part.address_only.bytes;
+            sum.wrong.0 += part.address_only.wrong.0;
+            sum.missed.0 += part.address_only.missed.0;
         }
     }
 
@@ -250,5 +231,52 @@ impl<'h> Diff<'h> {
     /// the largest `top`.
     pub fn grown(&self, top: usize) -> Vec<Grown> {
         growth::grown(&self.matcher, top)
+    }
+}
+
+/// What came of some of the last heap's rows.
+#[derive(Default)]
+struct Placed {
+    survivors: Vec<Survivor>,
+    newest: Vec<ObjectId>,
+    untraced: u64,
+    address_only: AddressOnly,
+}
+
+impl Placed {
+    /// Books a live object that is not in the first dump: `first` is the dump
+    /// where it was seen first, `found` what each dump has at its address.
+    fn add(&mut self, heap: &Heap, row: u32, first: Option<usize>, found: &[u32]) {
+        let id = ObjectId(row);
+        let last = found.len();
+        let survivor = match first {
+            Some(first_seen) => Some(Survivor {
+                id,
+                first_id: ObjectId(found[first_seen]),
+                first_seen,
+            }),
+            // With two dumps there is no earlier one to have been seen in.
+            None if last == 1 => Some(Survivor {
+                id,
+                first_id: id,
+                first_seen: last,
+            }),
+            None => {
+                self.newest.push(id);
+                None
+            }
+        };
+        let in_first = found[0] != ABSENT;
+        let earlier = last == 1 || found[1..].iter().any(|&row| row != ABSENT);
+        if !in_first && earlier {
+            self.address_only.objects.0 += 1;
+            self.address_only.bytes += heap.shallow_size(id);
+            self.address_only.wrong.0 += u64::from(survivor.is_none());
+        }
+        if let Some(survivor) = survivor {
+            self.address_only.missed.0 += u64::from(in_first || !earlier);
+            self.untraced += u64::from(heap.generation(id).is_none());
+            self.survivors.push(survivor);
+        }
     }
 }

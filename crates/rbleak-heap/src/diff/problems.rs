@@ -229,13 +229,17 @@ fn is_another_process(a: &Heap, b: &Heap) -> bool {
 
 /// The most frequent class of each type, if there are enough objects to tell.
 fn built_in_classes(heap: &Heap) -> FxHashMap<ObjectType, u64> {
+    let columns = &heap.columns;
+    let mut of_kinds = vec![0_u64; columns.kind_table.len()];
+    for &kind in &columns.kinds {
+        of_kinds[kind as usize] += 1;
+    }
     let mut counts: FxHashMap<(ObjectType, u64), u64> = FxHashMap::default();
-    for id in heap.ids() {
-        let object_type = heap.object_type(id);
-        if BUILT_IN.contains(&object_type)
-            && let Some(class) = heap.class_word(id)
+    for (kind, count) in columns.kind_table.iter().zip(of_kinds) {
+        if BUILT_IN.contains(&kind.object_type)
+            && let Some(&class) = columns.class_words.get(kind.class as usize)
         {
-            *counts.entry((object_type, class.0)).or_default() += 1;
+            *counts.entry((kind.object_type, class)).or_default() += count;
         }
     }
     let mut best: FxHashMap<ObjectType, (u64, u64)> = FxHashMap::default();

@@ -3,11 +3,12 @@
 //! Compression is told by its magic bytes, never by the name. Knows nothing
 //! of what the bytes mean.
 
+mod plain;
 mod window;
 
 use crate::error::ReadError;
-use crate::mapping::Mapping;
 use flate2::read::MultiGzDecoder;
+pub(crate) use plain::Plain;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,11 +17,29 @@ pub(crate) use window::Window;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// An input, ready to be read line by line.
-pub(crate) struct Input {
-    pub(crate) window: Window,
-    /// Whether a failure to read is one of the decompressor.
-    pub(crate) compressed: bool,
+/// Of a stream, this much is read at a time: larger blocks leave the caches.
+pub(crate) const BLOCK: usize = 1 << 18;
+
+/// An input, ready to be read.
+pub(crate) enum Input {
+    /// A file that can be read anywhere.
+    Plain(Plain),
+    /// Bytes one after the other.
+    Stream {
+        window: Window,
+        /// Whether a failure to read is one of the decompressor.
+        compressed: bool,
+    },
+}
+
+impl Input {
+    /// All of it, one after the other.
+    pub(crate) fn window(self) -> Window {
+        match self {
+            Input::Plain(plain) => plain.window(0..u64::MAX, BLOCK),
+            Input::Stream { window, .. } => window,
+        }
+    }
 }
 
 /// Opens a file; `map` maps it into memory if it is a regular file and not
@@ -38,23 +57,19 @@ pub(crate) fn open(path: &Path, map: bool) -> Result<Input, ReadError> {
     }
     let mut file = file;
     let magic = read_magic(&mut file, &name())?;
-    if map && metadata.is_file() && !is_compressed(&magic) && !magic.is_empty() {
-        // Some file systems cannot map; reading is as good.
-        if let Ok(mapping) = Mapping::new(&file) {
-            return Ok(Input {
-                window: Window::whole(mapping),
-                compressed: false,
-            });
-        }
+    // Some files that are regular, in /proc, have no length.
+    if metadata.is_file() && metadata.len() > 0 && !is_compressed(&magic) {
+        return Ok(Input::Plain(Plain::new(file, metadata.len(), map)));
     }
-    wrap(magic, file, &name())
+    let (window, compressed) = wrap(magic, file, &name())?;
+    Ok(Input::Stream { window, compressed })
 }
 
-/// Takes any reader.
+/// Takes any reader; also says whether it is compressed.
 pub(crate) fn from_reader(
     mut reader: impl Read + Send + 'static,
     name: &str,
-) -> Result<Input, ReadError> {
+) -> Result<(Window, bool), ReadError> {
     let magic = read_magic(&mut reader, name)?;
     wrap(magic, reader, name)
 }
@@ -67,7 +82,7 @@ fn wrap(
     magic: Vec<u8>,
     reader: impl Read + Send + 'static,
     name: &str,
-) -> Result<Input, ReadError> {
+) -> Result<(Window, bool), ReadError> {
     let gzip = magic.starts_with(GZIP);
     let compressed = is_compressed(&magic);
     let bytes = io::Cursor::new(magic).chain(reader);
@@ -87,10 +102,7 @@ fn wrap(
     } else {
         Box::new(bytes)
     };
-    Ok(Input {
-        window: Window::stream(reader),
-        compressed,
-    })
+    Ok((Window::stream(reader, BLOCK), compressed))
 }
 
 /// The first bytes, fewer than four only if there are no more.

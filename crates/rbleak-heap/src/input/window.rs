@@ -6,9 +6,12 @@
 
 use crate::mapping::Mapping;
 use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
 
-/// Of a stream, this much is read at a time: larger blocks leave the caches.
-const BLOCK: usize = 1 << 20;
+/// Mapped pages are given back by this many bytes, so that a large file does
+/// not count as memory of this process.
+const RELEASE: usize = 4 << 20;
 
 /// See the module.
 pub(crate) struct Window {
@@ -18,7 +21,12 @@ pub(crate) struct Window {
 }
 
 enum Source {
-    Whole(Mapping),
+    Mapped {
+        mapping: Arc<Mapping>,
+        end: usize,
+        /// What lies before is given back.
+        released: usize,
+    },
     Stream {
         reader: Box<dyn Read + Send>,
         buffer: Vec<u8>,
@@ -28,18 +36,27 @@ enum Source {
 }
 
 impl Window {
-    pub(crate) fn whole(mapping: Mapping) -> Window {
+    /// These bytes of a mapped file, as far as they exist.
+    pub(crate) fn mapped(mapping: Arc<Mapping>, bytes: Range<u64>) -> Window {
+        let within =
+            |at: u64| usize::try_from(at).map_or(mapping.len(), |at| at.min(mapping.len()));
+        let (start, end) = (within(bytes.start), within(bytes.end));
         Window {
-            source: Source::Whole(mapping),
-            start: 0,
+            source: Source::Mapped {
+                mapping,
+                end,
+                released: start,
+            },
+            start: start.min(end),
         }
     }
 
-    pub(crate) fn stream(reader: Box<dyn Read + Send>) -> Window {
+    /// What a reader yields, read by `block` bytes.
+    pub(crate) fn stream(reader: Box<dyn Read + Send>, block: usize) -> Window {
         Window {
             source: Source::Stream {
                 reader,
-                buffer: vec![0; BLOCK],
+                buffer: vec![0; block],
                 filled: 0,
                 ended: false,
             },
@@ -51,7 +68,7 @@ impl Window {
     #[inline]
     pub(crate) fn pending(&self) -> &[u8] {
         match &self.source {
-            Source::Whole(mapping) => &mapping[self.start..],
+            Source::Mapped { mapping, end, .. } => &mapping[self.start..*end],
             Source::Stream { buffer, filled, .. } => &buffer[self.start..*filled],
         }
     }
@@ -80,6 +97,14 @@ impl Window {
     #[inline]
     pub(crate) fn advance(&mut self, count: usize) {
         self.start += count.min(self.pending().len());
+        if let Source::Mapped {
+            mapping, released, ..
+        } = &mut self.source
+            && self.start - *released >= RELEASE
+        {
+            mapping.release(*released..self.start);
+            *released = self.start;
+        }
     }
 
     /// Loads more pending bytes; `false` at the end.

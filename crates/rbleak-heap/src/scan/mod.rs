@@ -6,10 +6,12 @@
 //! `method` raw. Knows neither files nor columns.
 
 mod cursor;
+mod quick;
 mod text;
 
 use crate::object_type::ObjectType;
 use cursor::Cursor;
+pub(crate) use quick::quick;
 pub(crate) use text::decode;
 
 /// How the strings that Ruby may write raw are read.
@@ -23,7 +25,7 @@ pub(crate) enum Mode {
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) enum Kind {
+pub(crate) enum LineKind {
     /// No `type`: no line of a dump.
     #[default]
     Other,
@@ -40,17 +42,12 @@ pub(crate) enum Failure {
     Incomplete,
 }
 
-/// The fields of a line. Strings are what stands between the quotes; empty
-/// and absent numbers are `None`, an absent address is 0.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Record<'a> {
-    pub(crate) kind: Kind,
+/// The fields that any object may have. Strings are what stands between the
+/// quotes; empty and absent numbers are `None`, an absent address is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fields<'a> {
     pub(crate) address: u64,
     pub(crate) class: u64,
-    pub(crate) superclass: u64,
-    pub(crate) singleton: bool,
-    pub(crate) name: Option<&'a [u8]>,
-    pub(crate) real_class_name: Option<&'a [u8]>,
     /// `struct` of DATA, `imemo_type` of IMEMO, `node_type` of NODE.
     pub(crate) detail: Option<&'a [u8]>,
     pub(crate) file: Option<&'a [u8]>,
@@ -63,12 +60,23 @@ pub(crate) struct Record<'a> {
     /// `ivars` of OBJECT.
     pub(crate) length: Option<u64>,
     pub(crate) shape_id: Option<u64>,
-    pub(crate) root: Option<&'a [u8]>,
-    pub(crate) shape: ShapeFields<'a>,
     /// Has a key that appeared with 3.3.
     pub(crate) has_receiver_class: bool,
     /// Has a key that appeared with 3.4.
     pub(crate) has_chilled: bool,
+}
+
+/// The fields of a line: those of an object, and those of few.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Record<'a> {
+    pub(crate) kind: LineKind,
+    pub(crate) fields: Fields<'a>,
+    pub(crate) superclass: u64,
+    pub(crate) singleton: bool,
+    pub(crate) name: Option<&'a [u8]>,
+    pub(crate) real_class_name: Option<&'a [u8]>,
+    pub(crate) root: Option<&'a [u8]>,
+    pub(crate) shape: ShapeFields<'a>,
 }
 
 /// The fields that only a SHAPE line has.
@@ -159,16 +167,16 @@ fn field<'a>(
             .ok_or(Failure::Incomplete),
     };
     match key {
-        b"address" => record.address = address(cursor)?,
+        b"address" => record.fields.address = address(cursor)?,
         b"type" => {
             record.kind = match string(cursor)? {
-                None => Kind::Other,
-                Some(b"ROOT") => Kind::Root,
-                Some(b"SHAPE") => Kind::Shape,
-                Some(text) => Kind::Object(ObjectType::from_bytes(text)),
+                None => LineKind::Other,
+                Some(b"ROOT") => LineKind::Root,
+                Some(b"SHAPE") => LineKind::Shape,
+                Some(text) => LineKind::Object(ObjectType::from_bytes(text)),
             }
         }
-        b"class" => record.class = address(cursor)?,
+        b"class" => record.fields.class = address(cursor)?,
         b"superclass" => record.superclass = address(cursor)?,
         b"singleton" => {
             record.singleton = cursor.peek() == Some(b't');
@@ -176,7 +184,8 @@ fn field<'a>(
         }
         b"references" => {
             // A class without `superclass` tells it by its references only.
-            let telling = record.kind == Kind::Object(ObjectType::Class) && record.superclass == 0;
+            let telling =
+                record.kind == LineKind::Object(ObjectType::Class) && record.superclass == 0;
             if (wanted || telling) && cursor.peek() == Some(b'[') {
                 cursor.addresses(references).ok_or(Failure::Malformed)?;
             } else if mode == Mode::Repair || cursor.skip_flat_array().is_none() {
@@ -189,16 +198,16 @@ fn field<'a>(
                 skip(cursor)?;
             }
         }
-        b"file" => record.file = raw(cursor, AFTER_FILE)?,
-        b"method" => record.method = raw(cursor, AFTER_METHOD)?,
-        b"line" => record.line = integer(cursor)?,
-        b"generation" => record.generation = integer(cursor)?,
-        b"memsize" => record.memsize = integer(cursor)?,
-        b"slot_size" => record.slot_size = integer(cursor)?,
-        b"shape_id" => record.shape_id = integer(cursor)?,
-        b"length" | b"size" | b"bytesize" | b"ivars" => record.length = integer(cursor)?,
-        b"struct" => record.detail = raw(cursor, AFTER_NAME)?,
-        b"imemo_type" | b"node_type" => record.detail = string(cursor)?,
+        b"file" => record.fields.file = raw(cursor, AFTER_FILE)?,
+        b"method" => record.fields.method = raw(cursor, AFTER_METHOD)?,
+        b"line" => record.fields.line = integer(cursor)?,
+        b"generation" => record.fields.generation = integer(cursor)?,
+        b"memsize" => record.fields.memsize = integer(cursor)?,
+        b"slot_size" => record.fields.slot_size = integer(cursor)?,
+        b"shape_id" => record.fields.shape_id = integer(cursor)?,
+        b"length" | b"size" | b"bytesize" | b"ivars" => record.fields.length = integer(cursor)?,
+        b"struct" => record.fields.detail = raw(cursor, AFTER_NAME)?,
+        b"imemo_type" | b"node_type" => record.fields.detail = string(cursor)?,
         b"name" => record.name = raw(cursor, AFTER_NAME)?,
         b"real_class_name" => record.real_class_name = raw(cursor, AFTER_NAME)?,
         b"root" => record.root = string(cursor)?,
@@ -207,11 +216,11 @@ fn field<'a>(
         b"edge_name" => record.shape.edge_name = string(cursor)?,
         b"shape_type" => record.shape.shape_type = string(cursor)?,
         b"receiver_class" => {
-            record.has_receiver_class = true;
+            record.fields.has_receiver_class = true;
             skip(cursor)?;
         }
         b"chilled" => {
-            record.has_chilled = true;
+            record.fields.has_chilled = true;
             skip(cursor)?;
         }
         _ => skip(cursor)?,

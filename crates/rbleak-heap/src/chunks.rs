@@ -1,0 +1,94 @@
+//! A file, read in parts on all processors.
+//!
+//! Cuts only where a line begins as Ruby begins one, so that reading the parts
+//! is reading the whole. Knows no columns.
+
+use crate::builder::Builder;
+use crate::input::{BLOCK, Plain, Window};
+use crate::parallel;
+use crate::reader::{Reader, Stop};
+use crate::sniff::{START_BYTES, surely_starts_a_record};
+use std::io;
+use std::ops::Range;
+
+/// Parts for each thread: two even out what is uneven, and each costs tables
+/// of its own.
+const PARTS_PER_THREAD: u64 = 2;
+/// Smaller parts are not worth a thread.
+const MIN_PART: u64 = 8 << 20;
+/// No line of a dump is shorter on average.
+const BYTES_PER_ROW: u64 = 128;
+
+/// In a dump of more rows, columns are asked for in blocks so large that
+/// glibc maps each of them (32 MB are its limit) and gives it back when it is
+/// dropped; smaller ones it keeps, and they would count as memory in use.
+const LARGE_ROWS: usize = 1 << 20;
+const MAPPED_ROWS: usize = 17 << 20;
+
+/// Reads all parts; in the order of the file what each became and whether it
+/// was read to its end.
+pub(crate) fn read(
+    plain: &Plain,
+    references: bool,
+    part_bytes: u64,
+    threads: usize,
+) -> io::Result<Vec<(Reader, Result<(), Stop>)>> {
+    let part_bytes = match part_bytes {
+        0 if threads == 1 => u64::MAX,
+        0 => (plain.length() / (threads as u64 * PARTS_PER_THREAD)).max(MIN_PART),
+        bytes => bytes,
+    };
+    let block = usize::try_from(part_bytes).map_or(BLOCK, |bytes| bytes.clamp(64, BLOCK));
+    let cuts = cuts(plain, part_bytes, block)?;
+    let starts = std::iter::once(0).chain(cuts.iter().copied());
+    // What is appended while it is read belongs to the last part.
+    let ends = cuts.iter().copied().chain([u64::MAX]);
+    let parts: Vec<_> = starts.zip(ends).map(|(start, end)| start..end).collect();
+    // The first part grows by the others, and for all of them what is asked for
+    // and not used costs nothing.
+    let rows = usize::try_from(plain.length() / BYTES_PER_ROW).unwrap_or(0);
+    let rows = if rows > LARGE_ROWS {
+        rows.max(MAPPED_ROWS)
+    } else {
+        rows
+    };
+    Ok(parallel::map(parts, threads, |part: Range<u64>| {
+        let (is_first, is_last) = (part.start == 0, part.end == u64::MAX);
+        let mut builder = Builder::new(references);
+        builder.columns.reserve(rows);
+        let mut reader = Reader::new(builder, is_first, is_last);
+        let outcome = reader.run(&mut plain.window(part, block));
+        (reader, outcome)
+    }))
+}
+
+/// Where parts begin, besides the first.
+fn cuts(plain: &Plain, part_bytes: u64, block: usize) -> io::Result<Vec<u64>> {
+    let mut cuts = Vec::new();
+    let mut from = part_bytes;
+    while from < plain.length() {
+        let to = from.saturating_add(part_bytes);
+        let window = plain.window(from..u64::MAX, block.min(1 << 16));
+        cuts.extend(record_start(window, from, to)?);
+        from = to;
+    }
+    Ok(cuts)
+}
+
+/// The first line that begins a record, after the first newline of a window
+/// that begins at `from`; `None` if there is none before `to`.
+fn record_start(mut window: Window, from: u64, to: u64) -> io::Result<Option<u64>> {
+    let mut at = from;
+    while let Some(end) = window.newline(0)? {
+        window.advance(end + 1);
+        at += end as u64 + 1;
+        if at >= to {
+            break;
+        }
+        while window.pending().len() < START_BYTES && window.load()? {}
+        if surely_starts_a_record(window.pending()) {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,284 @@
+//! The loop that reads a part of a dump: lines in, columns and issues out.
+//!
+//! Decides what happens to a bad line, knows neither how bytes come in nor
+//! what a field means. A part that begins and ends where Ruby begins a line
+//! becomes what the same lines become in one go: no line is ever joined with
+//! one that begins a record.
+
+use crate::builder::{Builder, Pushed};
+use crate::input::{BLOCK, Window};
+use crate::issues::{IssueKind, Issues, Reason};
+use crate::scan::{Failure, Mode, quick, scan};
+use crate::sniff::starts_a_record;
+use std::io;
+
+/// Into how many lines raw newlines may split one object's line.
+const MAX_SPLITS: u64 = 64;
+/// A file without a line of a dump in this many is none.
+pub(crate) const HOPELESS_LINES: u64 = 10_000;
+
+/// See the module. Line numbers are those of the part.
+pub(crate) struct Reader {
+    pub(crate) builder: Builder,
+    pub(crate) issues: Issues,
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
+    /// Lines before the first that is in.
+    pub(crate) first: Option<u64>,
+    /// Lines that a newline ends.
+    pub(crate) ended_lines: u64,
+    /// Whether rows keep what they refer to.
+    wanted: bool,
+    is_first: bool,
+    is_last: bool,
+}
+
+/// Why the loop stops early.
+pub(crate) enum Stop {
+    Io(io::Error),
+    /// None of many lines is one of a dump.
+    Hopeless,
+    TooMany(&'static str),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        Stop::Io(error)
+    }
+}
+
+impl Reader {
+    /// For a part that may be the first or the last or both.
+    pub(crate) fn new(builder: Builder, is_first: bool, is_last: bool) -> Reader {
+        Reader {
+            wanted: builder.keeps_references(),
+            builder,
+            issues: Issues::default(),
+            lines: 0,
+            bytes: 0,
+            first: None,
+            ended_lines: 0,
+            is_first,
+            is_last,
+        }
+    }
+
+    /// Reads all of the window.
+    pub(crate) fn run(&mut self, window: &mut Window) -> Result<(), Stop> {
+        loop {
+            // Of a mapped file all is pending: what is passed shall be given
+            // back now and then.
+            let pending = window.pending();
+            let passed = self.usual_lines(&pending[..pending.len().min(BLOCK)])?;
+            window.advance(passed);
+            let Some(end) = window.newline(0)? else {
+                break;
+            };
+            self.line(window, end)?;
+            if self.is_first && self.lines >= HOPELESS_LINES && self.first.is_none() {
+                return Err(Stop::Hopeless);
+            }
+        }
+        self.ended_lines = self.lines;
+        self.last_line(window)
+    }
+
+    /// Reads lines as long as they are as usual and loaded; their bytes.
+    fn usual_lines(&mut self, pending: &[u8]) -> Result<usize, Stop> {
+        let mut passed = 0;
+        while let Some(length) = memchr::memchr(b'\n', &pending[passed..]) {
+            let line = &pending[passed..passed + length];
+            let references = &mut self.builder.edges.addresses;
+            let mark = references.len();
+            let Some((object_type, fields)) = quick(line, references, self.wanted) else {
+                references.truncate(mark);
+                break;
+            };
+            let pushed = self.builder.push_object(object_type, &fields, None, mark);
+            self.settle(pushed, mark, None)?;
+            passed += length + 1;
+            self.lines += 1;
+            self.bytes += length as u64 + 1;
+        }
+        Ok(passed)
+    }
+
+    /// Adds what the next part became.
+    pub(crate) fn append(&mut self, later: Reader) -> Result<(), Stop> {
+        // As if it had been looked at after every line.
+        let without = self.lines + later.first.unwrap_or(later.ended_lines);
+        if self.first.is_none() && without >= HOPELESS_LINES {
+            return Err(Stop::Hopeless);
+        }
+        self.builder.append(later.builder).map_err(Stop::TooMany)?;
+        self.issues.append(self.lines, later.issues);
+        let first = later.first.map(|first| self.lines + first);
+        self.first = self.first.or(first);
+        self.lines += later.lines;
+        self.bytes += later.bytes;
+        Ok(())
+    }
+
+    #[inline]
+    fn line(&mut self, window: &mut Window, end: usize) -> Result<(), Stop> {
+        let mark = self.builder.edges.addresses.len();
+        let line = &window.pending()[..end];
+        let scanned = scan(
+            line,
+            Mode::Strict,
+            &mut self.builder.edges.addresses,
+            self.wanted,
+        );
+        match scanned {
+            Ok(record) => {
+                let pushed = self.builder.push(&record, mark);
+                self.settle(pushed, mark, None)?;
+            }
+            Err(_) if line.trim_ascii().is_empty() => {}
+            Err(_) => return self.repair(window, end, mark),
+        }
+        self.pass(window, end + 1, 1);
+        Ok(())
+    }
+
+    /// Books what happened to the line that is next.
+    #[inline]
+    fn settle(
+        &mut self,
+        pushed: Pushed,
+        mark: usize,
+        repaired: Option<Reason>,
+    ) -> Result<(), Stop> {
+        let line = self.lines + 1;
+        match pushed {
+            Pushed::In(None) if repaired.is_none() => self.has_first(),
+            Pushed::In(reason) => {
+                self.has_first();
+                let reason = match reason {
+                    Some(Reason::StaleBytes) => Reason::StaleBytes,
+                    _ => repaired.or(reason).unwrap_or(Reason::UnescapedQuote),
+                };
+                self.issues.add(line, IssueKind::Repaired, reason);
+            }
+            Pushed::NotADumpLine => {
+                self.builder.edges.addresses.truncate(mark);
+                self.issues
+                    .add(line, IssueKind::Skipped, Reason::NotADumpLine);
+            }
+            Pushed::TooMany(what) => {
+                return Err(Stop::TooMany(what));
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn has_first(&mut self) {
+        if self.first.is_none() {
+            self.first = Some(self.lines);
+        }
+    }
+
+    fn pass(&mut self, window: &mut Window, bytes: usize, lines: u64) {
+        let bytes = bytes.min(window.pending().len());
+        window.advance(bytes);
+        self.bytes += bytes as u64;
+        self.lines += lines;
+    }
+
+    /// Reads the line up to `end` as Ruby really wrote it, with the lines
+    /// after it as long as a raw string goes on.
+    fn repair(&mut self, window: &mut Window, end: usize, mark: usize) -> Result<(), Stop> {
+        let mut joined = end;
+        for splits in 0..=MAX_SPLITS {
+            self.builder.edges.addresses.truncate(mark);
+            let scanned = scan(
+                &window.pending()[..joined],
+                Mode::Repair,
+                &mut self.builder.edges.addresses,
+                self.wanted,
+            );
+            match scanned {
+                Ok(record) => {
+                    let reason = if splits > 0 {
+                        Reason::SplitLine
+                    } else {
+                        Reason::UnescapedQuote
+                    };
+                    let pushed = self.builder.push(&record, mark);
+                    self.settle(pushed, mark, Some(reason))?;
+                    self.pass(window, joined + 1, splits + 1);
+                    return Ok(());
+                }
+                Err(_) if joined == window.pending().len() => {
+                    return self.cut_off(window, mark, splits + 1);
+                }
+                Err(Failure::Malformed) => break,
+                Err(Failure::Incomplete) => {}
+            }
+            let next = joined + 1;
+            let Some(next_end) = window.newline(next)? else {
+                let rest = &window.pending()[next..];
+                if rest.is_empty() && !self.is_last {
+                    // The next part begins with a record.
+                    break;
+                }
+                if rest.is_empty() {
+                    return self.cut_off(window, mark, splits + 1);
+                }
+                if starts_a_record(rest) {
+                    break;
+                }
+                joined = window.pending().len();
+                continue;
+            };
+            if starts_a_record(&window.pending()[next..next_end]) {
+                break;
+            }
+            joined = next_end;
+        }
+        self.builder.edges.addresses.truncate(mark);
+        self.issues
+            .add(self.lines + 1, IssueKind::Skipped, Reason::NotJson);
+        self.pass(window, end + 1, 1);
+        Ok(())
+    }
+
+    /// The rest of the file is the beginning of a line, in so many parts.
+    fn cut_off(&mut self, window: &mut Window, mark: usize, parts: u64) -> Result<(), Stop> {
+        self.builder.edges.addresses.truncate(mark);
+        self.issues.truncate(self.lines + 1, None);
+        self.pass(window, usize::MAX, parts);
+        Ok(())
+    }
+
+    /// What follows the last newline: nothing, a line, or the beginning of
+    /// one.
+    fn last_line(&mut self, window: &mut Window) -> Result<(), Stop> {
+        let line = window.pending();
+        let length = line.len();
+        if line.trim_ascii().is_empty() {
+            self.pass(window, length, u64::from(length > 0));
+            return Ok(());
+        }
+        let mark = self.builder.edges.addresses.len();
+        for mode in [Mode::Strict, Mode::Repair] {
+            self.builder.edges.addresses.truncate(mark);
+            let scanned = scan(line, mode, &mut self.builder.edges.addresses, self.wanted);
+            if let Ok(record) = scanned {
+                let pushed = self.builder.push(&record, mark);
+                let repaired = (mode == Mode::Repair).then_some(Reason::UnescapedQuote);
+                self.settle(pushed, mark, repaired)?;
+                self.pass(window, length, 1);
+                return Ok(());
+            }
+        }
+        self.builder.edges.addresses.truncate(mark);
+        // Parts after the first begin with a record.
+        if !self.is_first || !self.builder.is_empty() || starts_a_record(line) {
+            self.issues.truncate(self.lines + 1, None);
+        }
+        self.pass(window, length, 1);
+        Ok(())
+    }
+}
