@@ -9,6 +9,7 @@
 //! neither processes nor reports.
 
 mod builder;
+mod chunks;
 mod columns;
 mod copy;
 mod error;
@@ -20,20 +21,26 @@ mod index;
 mod input;
 mod interner;
 mod issues;
+mod kinds;
 mod mapping;
 mod names;
 mod naming;
 mod object;
 mod object_type;
 mod origin;
+mod pages;
+mod parallel;
 mod read;
+mod reader;
 mod resolve;
 mod scan;
 mod shapes;
+mod sites;
 mod sniff;
 mod version;
 
 pub mod diff;
+pub mod graph;
 pub mod trace;
 
 pub use copy::{CopyError, copy_lines};

@@ -211,6 +211,7 @@ impl Tracer<'_> {
             *bytes += self.heap.shallow_size(id).0;
         }
         path.extend(self.common_descent(&pile));
+        path = words::shortened(path);
         Holder {
             name,
             path,
@@ -229,26 +230,32 @@ impl Tracer<'_> {
     fn common_descent(&self, pile: &Pile) -> Vec<Step> {
         let mut ways: FxHashMap<Vec<Step>, u64> = FxHashMap::default();
         for &id in &pile.ids {
-            let mut chain = vec![id];
-            let mut above = None;
-            while let Parent::Object(parent) = self.reach.parent(chain[chain.len() - 1]) {
-                if self.input.first_seen[parent.index()] == 0 {
-                    above = Some(parent);
-                    break;
-                }
-                if chain.len() >= MAX_STEPS {
-                    break;
-                }
-                chain.push(parent);
-            }
-            if words::is_between(self.heap, id) {
+            // Neither inline caches nor a class's singleton class are what
+            // leaks: they come with it.
+            if self.heap.object_type(id) == ObjectType::Imemo || self.heap.is_singleton(id) {
                 continue;
             }
-            if let Some(above) = above {
-                chain.push(above);
+            let mut chain = vec![id];
+            // The topmost of the chain is what the pile hangs on, which the
+            // path has already.
+            let mut is_whole = false;
+            loop {
+                match self.reach.parent(chain[chain.len() - 1]) {
+                    Parent::Object(parent) if self.input.first_seen[parent.index()] == 0 => {
+                        chain.push(parent);
+                        is_whole = true;
+                    }
+                    Parent::Object(parent) if chain.len() < MAX_STEPS => {
+                        chain.push(parent);
+                        continue;
+                    }
+                    Parent::Object(_) => {}
+                    Parent::Root(_) | Parent::Unreached => is_whole = true,
+                }
+                break;
             }
             let mut steps = self.steps_down(&chain);
-            if above.is_some() {
+            if is_whole {
                 steps.remove(0);
             }
             *ways.entry(steps).or_default() += 1;

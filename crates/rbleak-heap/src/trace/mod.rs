@@ -8,12 +8,16 @@
 
 mod grower;
 mod holder;
+mod path_tree;
+mod paths;
 mod reach;
 mod tracer;
-mod words;
+pub(crate) mod words;
 
 pub use grower::{Grower, growers};
 pub use holder::{Holder, HolderName, HolderSite, Step, TraceInput, holders};
+pub use path_tree::{PathRow, PathTree};
+pub use paths::{PathTo, Paths};
 pub use reach::{Parent, Reach};
 pub use tracer::tool_objects;
 pub use words::root_in_words;

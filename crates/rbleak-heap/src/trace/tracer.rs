@@ -7,9 +7,11 @@ use crate::names::CodeLocation;
 use crate::{Heap, ObjectId, ObjectType};
 use rbleak_units::Objects;
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
 
-/// Steps searched at most from an object up to a name.
-const MAX_CLIMB: usize = 64;
+/// Steps searched at most from objects up to names, over all objects: enough
+/// for a list of a million nodes, and for a million objects near their names.
+const MAX_CLIMB: usize = 20_000_000;
 /// Survivors looked at to tell which block fills captured variables.
 const MAX_BORN: usize = 64;
 
@@ -33,6 +35,8 @@ pub(super) struct Tracer<'a> {
     pub(super) heap: &'a Heap,
     pub(super) reach: Reach,
     closures: FxHashMap<ObjectId, Vec<ObjectId>>,
+    main: Option<ObjectId>,
+    climbed: Cell<usize>,
 }
 
 impl<'a> Tracer<'a> {
@@ -44,6 +48,8 @@ impl<'a> Tracer<'a> {
             heap,
             reach: Reach::new(heap, input.names),
             closures: closures_by_env(heap),
+            main: words::main_object(heap),
+            climbed: Cell::new(0),
         })
     }
 
@@ -60,10 +66,22 @@ impl<'a> Tracer<'a> {
         let mut chain = vec![start];
         let mut fallback: Option<(usize, HolderName)> = None;
         let mut root = None;
+        let mut only_env = true;
         loop {
             let depth = chain.len() - 1;
             let id = chain[depth];
-            let only_env = chain[1..].iter().all(|&id| words::is_between(heap, id));
+            only_env &= depth == 0 || words::is_between(heap, id);
+            if self.is_new_thread(id) || (depth == 0 && words::is_ractor(heap, id)) {
+                let name = HolderName::Thread("the running threads".to_owned());
+                let top = depth + usize::from(!words::is_ractor(heap, id));
+                return (name, self.steps_down(&chain[..top]));
+            }
+            if let (Some(main), Some(held)) = (self.main, words::held_above(heap, &chain[..depth]))
+                && id == main
+            {
+                let name = words::of_main(heap, names, main, held);
+                return (name, self.steps_down(words::without_top(heap, &chain)));
+            }
             if let Some(name) = self.direct_name(id) {
                 return (name, self.steps_down(&chain));
             }
@@ -77,19 +95,26 @@ impl<'a> Tracer<'a> {
             }
             match heap.object_type(id) {
                 ObjectType::Class | ObjectType::Module => {
-                    let name = heap
-                        .name(id)
-                        .map_or_else(|| heap.class_name(id).to_string(), str::to_owned);
-                    fallback.get_or_insert((depth, HolderName::Module(name)));
-                    break;
+                    let held = words::held_above(heap, &chain[..depth]);
+                    match words::of_module(heap, names, id, held) {
+                        Some(name @ HolderName::Named(_)) => {
+                            let below = words::without_top(heap, &chain);
+                            return (name, self.steps_down(below));
+                        }
+                        Some(name) => {
+                            fallback.get_or_insert((depth, name));
+                            break;
+                        }
+                        // A singleton class is known by what has it, a class
+                        // without a name by who keeps it.
+                        None => {}
+                    }
                 }
-                ObjectType::Data if heap.struct_name(id) == Some("VM/thread") => {
-                    let name = match names.thread(heap.address(id)) {
-                        Some("main") => "a local of the main thread".to_owned(),
-                        Some("") | None => "a local of a running thread".to_owned(),
-                        Some(name) => format!("a local of the thread {name}"),
-                    };
-                    fallback.get_or_insert((depth, HolderName::Thread(name)));
+                ObjectType::Data if words::is_thread(heap, id) => {
+                    let name = words::local_of_thread(heap, names, id);
+                    // The name says the thread: it is no step of its own.
+                    let below = depth.saturating_sub(1);
+                    fallback.get_or_insert((below, HolderName::Thread(name)));
                     break;
                 }
                 ObjectType::Object if depth > 0 && fallback.is_none() => {
@@ -100,7 +125,10 @@ impl<'a> Tracer<'a> {
                 _ => {}
             }
             match self.reach.parent(id) {
-                Parent::Object(parent) if chain.len() < MAX_CLIMB => chain.push(parent),
+                Parent::Object(parent) if self.climbed.get() < MAX_CLIMB => {
+                    self.climbed.set(self.climbed.get() + 1);
+                    chain.push(parent);
+                }
                 Parent::Root(index) => {
                     root = Some(&heap.roots()[index].name);
                     break;
@@ -118,6 +146,12 @@ impl<'a> Tracer<'a> {
                 (HolderName::Root(words), self.steps_down(&chain))
             }
         }
+    }
+
+    /// Whether `id` is a thread that was started since the first dump: what
+    /// keeps it is that it runs.
+    fn is_new_thread(&self, id: ObjectId) -> bool {
+        words::is_thread(self.heap, id) && self.input.first_seen[id.index()] > 0
     }
 
     fn direct_name(&self, id: ObjectId) -> Option<HolderName> {
@@ -159,33 +193,10 @@ impl<'a> Tracer<'a> {
         Some((id, code.clone()))
     }
 
-    /// `chain` is ordered upward; steps go down and begin with the topmost
-    /// object.
+    /// The steps of a chain that is ordered upward.
     pub(super) fn steps_down(&self, chain: &[ObjectId]) -> Vec<Step> {
-        let mut steps = Vec::with_capacity(chain.len());
-        let mut above: Option<ObjectId> = None;
-        for &id in chain.iter().rev() {
-            if above.is_some() && words::is_between(self.heap, id) {
-                continue;
-            }
-            steps.push(self.step(above, id));
-            above = Some(id);
-        }
-        steps
-    }
-
-    fn step(&self, above: Option<ObjectId>, id: ObjectId) -> Step {
-        let (heap, names) = (self.heap, self.input.names);
-        let edge = above.and_then(|above| {
-            if words::is_proc(heap, above) {
-                return Some("captures".to_owned());
-            }
-            words::edge(heap, names, above, id)
-        });
-        Step {
-            edge,
-            object: words::object(heap, names, id),
-        }
+        let steps = words::steps_down(self.heap, self.input.names, chain);
+        words::shortened(steps.into_iter().map(|(_, step)| step).collect())
     }
 }
 

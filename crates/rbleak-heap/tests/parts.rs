@@ -1,0 +1,166 @@
+//! Reading a file in parts is reading the file: rows, references, names,
+//! sites, issues and totals, of whole and of damaged dumps, in parts of any
+//! size, mapped or not.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use proptest::prelude::*;
+use rbleak_heap::{Heap, ReadError, ReadOptions};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// Everything that a heap says, or why there is none.
+fn told(heap: Result<Heap, ReadError>) -> String {
+    let heap = match heap {
+        Ok(heap) => heap,
+        // Names of files differ.
+        Err(error) => {
+            let text = error.to_string();
+            let end = text
+                .find(" is ")
+                .or_else(|| text.find(" has "))
+                .unwrap_or(0);
+            return text[end..].to_owned();
+        }
+    };
+    let mut text = format!(
+        "{} {} {} {} {} {:?} {:?}\n{:?}\n{:?}\n{:?}\n{:?}\n",
+        heap.lines(),
+        heap.total_bytes(),
+        heap.reference_count(),
+        heap.dangling_references(),
+        heap.duplicate_addresses(),
+        heap.max_generation(),
+        heap.ruby(),
+        heap.issues(),
+        heap.roots(),
+        heap.shapes().all(),
+        heap.counts_by_type(),
+    );
+    for id in heap.ids() {
+        writeln!(
+            text,
+            "{} {:?} {:?} {:?} {} {:?} {:?} {:?} {:?} {:?} {} {:?} {:?} {:?} {:?} {:?}",
+            heap.address(id),
+            heap.find(heap.address(id)),
+            heap.object_type(id),
+            heap.class(id),
+            heap.class_name(id),
+            heap.class_id(id),
+            heap.superclass(id),
+            heap.name(id),
+            heap.struct_name(id).or(heap.imemo_type(id)),
+            heap.site(id).map(|site| (site, heap.site_info(site))),
+            heap.is_singleton(id),
+            heap.generation(id),
+            heap.shallow_size(id),
+            heap.length(id).or(heap.ivar_count(id)),
+            heap.shape_id(id),
+            heap.references(id),
+        )
+        .unwrap();
+    }
+    text
+}
+
+fn sequential(bytes: &[u8], options: &ReadOptions) -> String {
+    told(Heap::read(
+        std::io::Cursor::new(bytes.to_vec()),
+        "text",
+        options,
+    ))
+}
+
+fn check(bytes: &[u8], part_bytes: &[u64]) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    for references in [true, false] {
+        let options = ReadOptions::default().references(references);
+        let expected = sequential(bytes, &options);
+        for &part_bytes in part_bytes {
+            for map in [false, true] {
+                let options = options.map(map).threads(3).part_bytes(part_bytes);
+                let found = told(Heap::open(file.path(), &options));
+                assert!(
+                    expected == found,
+                    "parts of {part_bytes}, map {map}, references {references}: {:?}",
+                    expected.lines().zip(found.lines()).find(|(a, b)| a != b)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_fixture_in_parts_is_the_whole() {
+    for (version, name, path) in support::all() {
+        let bytes = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+        println!("{version} {name}");
+        let length = bytes.len() as u64;
+        check(&bytes, &[length / 7 + 1]);
+    }
+}
+
+#[test]
+fn lines_out_of_order_in_parts_are_the_whole() {
+    let bytes = support::bytes("2.7", "broken");
+    let mut lines: Vec<_> = bytes
+        .split_inclusive(|&byte| byte == b'\n')
+        .take(3000)
+        .collect();
+    lines.reverse();
+    check(&lines.concat(), &[5_000, 100_000]);
+    // Twice the same address, in different parts.
+    lines.extend_from_within(..500);
+    check(&lines.concat(), &[5_000, 100_000]);
+}
+
+#[test]
+fn what_is_no_dump_in_parts_is_none() {
+    let junk = "{\"type\":1}\n".repeat(12_000);
+    let line = "{\"address\":\"0x7f00dead0000\", \"type\":\"STRING\"}\n";
+    for text in [
+        junk.clone(),
+        junk.clone() + line,
+        junk[..5_000 * 11].to_owned() + line,
+        line.to_owned() + &junk,
+        (line.to_owned() + &junk[..11 * 3]).repeat(300),
+    ] {
+        check(text.as_bytes(), &[100, 30_000]);
+    }
+}
+
+fn damaged() -> &'static [u8] {
+    static SAMPLE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    SAMPLE.get_or_init(|| support::bytes("3.1", "broken"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 150,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn damage_in_parts_is_damage_in_the_whole(
+        start in 0..2_000_000_usize,
+        length in 1..30_000_usize,
+        edits in proptest::collection::vec(
+            (0..30_000_usize, prop_oneof![Just(b'\n'), Just(b'"'), Just(b'\\'), Just(b'}'), any::<u8>()]),
+            0..40,
+        ),
+        part in 1..4_000_u64,
+    ) {
+        let bytes = damaged();
+        let start = start % bytes.len();
+        let mut text = bytes[start..(start + length).min(bytes.len())].to_vec();
+        for (at, byte) in edits {
+            if let Some(target) = text.get_mut(at) {
+                *target = byte;
+            }
+        }
+        check(&text, &[part, part * 5]);
+    }
+}
