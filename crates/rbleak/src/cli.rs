@@ -21,6 +21,10 @@ pub(crate) enum Command {
     Hunt(Box<HuntArgs>),
     /// What is in B and C and not in A (two dumps: allocated; more: growth)
     Diff(DiffArgs),
+    /// The shortest way from a name to an object, to a class's instances, or to a line's
+    Path(PathArgs),
+    /// What keeps most alive, and with --base what keeps what is new
+    Retained(RetainedArgs),
     /// The whole way on a small app that leaks
     Demo(DemoArgs),
 }
@@ -221,6 +225,12 @@ pub(crate) struct DiffArgs {
     /// Leave out what gems, the standard library and Ruby itself allocated
     #[arg(long)]
     pub(crate) app: bool,
+    /// Say who holds what is new, too (reads references: more memory)
+    #[arg(long)]
+    pub(crate) holders: bool,
+    /// Sidecar of names for --holders [default: X.names.ndjson.zst beside X.ndjson.zst]
+    #[arg(long, value_name = "FILE", requires = "holders")]
+    pub(crate) names: Option<PathBuf>,
     /// Rows at most; 0 for all
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub(crate) limit: usize,
@@ -246,9 +256,133 @@ Examples:
   rbleak diff A.json B.json C.json               in B and in C, not in A: retained
   rbleak diff A.json B.json                      in B and not in A: allocated
   rbleak diff --app --by class A.zst B.zst C.zst
+  rbleak diff --holders .rbleak/TIME/?.ndjson.zst      who holds it, by name
   rbleak diff --format heapy --identity address A.json B.json C.json
 
 Exit codes: 0 no growth, 1 growth, 2 wrong use or failure.";
+
+#[derive(Debug, Args)]
+#[command(after_help = PATH_EXIT_CODES, after_long_help = PATH_HELP)]
+#[command(
+    override_usage = "rbleak path [OPTIONS] <DUMP> <OBJECT | --class NAME | --site FILE:LINE>"
+)]
+#[command(group = clap::ArgGroup::new("target").required(true))]
+pub(crate) struct PathArgs {
+    /// Heap dump: plain, .gz, .zst, or - for stdin
+    #[arg(value_name = "DUMP")]
+    pub(crate) dump: PathBuf,
+    /// Address of the object, as in the dump
+    #[arg(value_name = "OBJECT", group = "target")]
+    pub(crate) object: Option<String>,
+    /// All instances of a class
+    #[arg(long, value_name = "NAME", group = "target")]
+    pub(crate) class: Option<String>,
+    /// All objects that a line allocated; the end of the file's path is enough
+    #[arg(long, value_name = "FILE:LINE", group = "target")]
+    pub(crate) site: Option<String>,
+
+    /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
+    /// All paths to the objects of a class or line as one tree, not the most common one
+    #[arg(long, conflicts_with = "object")]
+    pub(crate) all: bool,
+    /// Lines of a path or tree at most; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub(crate) limit: usize,
+    /// Read plain files instead of mapping them (for files that may shrink)
+    #[arg(long)]
+    pub(crate) no_mmap: bool,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the answer to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+const PATH_EXIT_CODES: &str =
+    "Exit codes: 0 it is in the dump (held or not), 2 it is not, wrong use, or failure.";
+
+const PATH_HELP: &str = "\
+Examples:
+  rbleak path C.ndjson.zst 0x7f26dcdbd0d0        why this object is there
+  rbleak path C.ndjson.zst --class Session       what holds most Sessions
+  rbleak path C.ndjson.zst --class Session --all
+  rbleak path C.ndjson.zst --site app.rb:46
+
+A path begins with a name: a constant, a class or global variable, a block. The
+names are in a file that rbleak hunt writes beside the last dump; a dump alone
+has those of classes only, and from Ruby 3.2 on those of instance variables.
+
+Exit codes: 0 it is in the dump (held or not), 2 it is not, wrong use, or failure.";
+
+/// Of what the largest are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RetainedBy {
+    /// Objects that stand on top: what they keep does not overlap
+    Object,
+    /// Classes
+    Class,
+    /// Lines that allocated
+    Site,
+    /// Gems that allocated
+    Gem,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = RETAINED_EXIT_CODES, after_long_help = RETAINED_HELP)]
+pub(crate) struct RetainedArgs {
+    /// Heap dump: plain, .gz, .zst, or - for stdin
+    #[arg(value_name = "DUMP")]
+    pub(crate) dump: PathBuf,
+    /// Earlier dump of the same process: what is new since, by the old object that keeps it
+    #[arg(long, value_name = "DUMP")]
+    pub(crate) base: Option<PathBuf>,
+
+    /// List the largest
+    #[arg(long, value_enum, default_value_t = RetainedBy::Object)]
+    pub(crate) by: RetainedBy,
+    /// Under each object what it keeps
+    #[arg(long, conflicts_with = "by")]
+    pub(crate) tree: bool,
+    /// Levels of the tree at most
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "tree", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) depth: u32,
+    /// Leave out what keeps less than this part of the heap [default: 0, of a tree 1]
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) min: Option<f64>,
+    /// Rows at most; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub(crate) limit: usize,
+    /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
+    /// Read plain files instead of mapping them (for files that may shrink)
+    #[arg(long)]
+    pub(crate) no_mmap: bool,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the answer to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+const RETAINED_EXIT_CODES: &str = "Exit codes: 0 told, 2 wrong use or failure.";
+
+const RETAINED_HELP: &str = "\
+Examples:
+  rbleak retained C.ndjson.zst                   what keeps most
+  rbleak retained --base A.ndjson.zst C.ndjson.zst
+  rbleak retained --by class C.ndjson.zst
+  rbleak retained --tree --depth 6 --min 0.5 C.ndjson.zst
+
+An object retains what would go with it: itself and all that only it keeps
+alive. Classes, lines and gems count nested objects once, and overlap each other.
+Stacks and inline caches count only for what nothing else holds.
+
+Exit codes: 0 told, 2 wrong use or failure.";
 
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 the leak was found, 2 failure, 3 it was not found.")]

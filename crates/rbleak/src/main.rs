@@ -9,6 +9,8 @@ mod commands;
 mod derailed;
 mod exit;
 mod files;
+mod findings;
+mod held;
 mod hunt;
 mod run;
 mod shell;
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Hunt(args) => commands::hunt::run(args),
         Command::Diff(args) => commands::diff::run(args),
+        Command::Path(args) => commands::path::run(args),
+        Command::Retained(args) => commands::retained::run(args),
         Command::Demo(args) => commands::demo::run(args),
     };
     let status = result.unwrap_or_else(|error| {

@@ -89,6 +89,23 @@ fn the_leaker_comes_first_on_every_ruby_and_in_every_grouping() {
     }
 }
 
+/// Without a sidecar the class of the instance is as far as a name goes; from
+/// 3.2 on shapes name its variable, too.
+#[test]
+fn holders_are_named_first_on_every_ruby() {
+    for version in ["2.1", "2.7", "3.1", "3.2", "3.3", "3.4", "4.0"] {
+        let answer = diff(
+            &["--holders", "--format", "json"],
+            &dumps(version, &["A", "B", "C"]),
+        );
+        assert_eq!(answer.status, 1, "{version}: {}", answer.stderr);
+        let found = &answer.json()["findings"][0];
+        let holder = found["holder"].as_str().expect("a name").to_owned();
+        assert!(holder.starts_with("Leaker"), "{version}: {holder}");
+        assert_eq!(found["sites"][0]["line"], 208, "{version}");
+    }
+}
+
 #[test]
 fn what_people_read() {
     let files = dumps("3.1", &["A", "B", "C"]);

@@ -8,7 +8,8 @@ use super::hunt::{Conclusion, hunt, status_of};
 use crate::cli::{DemoArgs, HuntArgs};
 use crate::derailed::Defaults;
 use crate::exit::ExitStatus;
-use crate::hunt::diagnose::{Evidence, diagnose};
+use crate::held::Evidence;
+use crate::hunt::diagnose::diagnose;
 use crate::hunt::document::{Told, document};
 use crate::hunt::plan::Plan;
 use crate::run::{Manifest, parse_samples};
@@ -135,7 +136,7 @@ fn recorded() -> Result<Conclusion> {
             .map(|(name, bytes)| Ok(Heap::read(*bytes, name, &options)?))
             .collect::<Result<Vec<Heap>>>()?,
         names: Names::read(BufReader::new(zstd::Decoder::new(NAMES)?))?,
-        requests: manifest.dumps.iter().map(|dump| dump.requests).collect(),
+        counts: manifest.dumps.iter().map(|dump| dump.requests).collect(),
         agent_directory: manifest.app.agent_directory.clone(),
     };
     let margins = Margins::default();

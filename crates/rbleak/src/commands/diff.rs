@@ -3,13 +3,16 @@
 use crate::cli::{DiffArgs, DiffFormat, Format, GroupArg, IdentityArg};
 use crate::exit::ExitStatus;
 use crate::files::write_atomically;
+use crate::findings::{Words, finding, grower_finding};
+use crate::held::{Evidence, held, names_beside, read_names};
 use crate::run::{Manifest, SCHEMA};
 use crate::shell;
+use crate::sources::Sources;
 use anyhow::{Context, Result, anyhow, bail};
 use rbleak_heap::diff::{AddressOnly, GrowthRow, IdentityUsed, Severity};
 use rbleak_heap::{
-    Diff, Filter, Group, GroupBy, Heap, Identity, IssueKind, Key, ReadOptions, copy_lines, diff,
-    heapy_rows,
+    Diff, Filter, Group, GroupBy, Heap, Identity, IssueKind, Key, Names, ReadOptions, copy_lines,
+    diff, heapy_rows,
 };
 use rbleak_report::{Align, Block, Column, Document, Fact, Note, Row, Table, Value, json};
 use rbleak_units::{Address, Bytes, Objects, SignedBytes};
@@ -59,15 +62,16 @@ pub(crate) fn run(args: &DiffArgs) -> Result<ExitStatus> {
             Severity::Warning => shell::warn(&problem.to_string()),
         }
     }
-    let told = tell(args, &found, &filter);
+    let mut told = tell(args, &found, &filter);
     if let Some(file) = &args.output_diff {
         write_lines(args, &found, &filter, file)?;
     }
-    let format = match args.format {
-        DiffFormat::Json => Format::Json,
-        DiffFormat::Text | DiffFormat::Heapy => Format::Text,
-    };
-    shell::show(&told.document, format, args.output.as_deref())?;
+    // Growth by kind has no objects to follow.
+    if args.holders && told.is_growth && !found.compacted() {
+        drop(found);
+        told.document.push(holders(args, heaps, &filter)?);
+    }
+    shell::show(&told.document, format_of(args), args.output.as_deref())?;
     Ok(if told.is_growth {
         ExitStatus::Found
     } else {
@@ -75,9 +79,61 @@ pub(crate) fn run(args: &DiffArgs) -> Result<ExitStatus> {
     })
 }
 
+fn format_of(args: &DiffArgs) -> Format {
+    match args.format {
+        DiffFormat::Json => Format::Json,
+        DiffFormat::Text | DiffFormat::Heapy => Format::Text,
+    }
+}
+
+/// Who holds what is new, as a hunt says it; rates are per dump.
+fn holders(args: &DiffArgs, heaps: Vec<Heap>, filter: &Filter) -> Result<Block> {
+    let beside = args.dumps.last().and_then(|dump| names_beside(dump));
+    let names = match args.names.clone().or(beside) {
+        Some(path) => read_names(&path)?,
+        None => Names::default(),
+    };
+    let counts = (0..heaps.len() as u64).collect();
+    let held = held(
+        &Evidence {
+            heaps,
+            names,
+            counts,
+            // A path below which nothing lies.
+            agent_directory: filter.but.clone().unwrap_or_else(|| "/dev/null".into()),
+        },
+        true,
+    )?;
+    held.warnings
+        .iter()
+        .for_each(|warning| shell::warn(warning));
+    let here = std::env::current_dir().context("this folder is gone")?;
+    let words = Words {
+        sources: &Sources::of_directory(&here),
+        per: "dump",
+    };
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit
+    };
+    let growers = held
+        .growers
+        .iter()
+        .map(|grower| grower_finding(&words, grower, held.span));
+    let growing = held.growing.iter().map(|ranked| finding(&words, ranked));
+    let levelled = held.levelled.iter().map(|ranked| {
+        let mut finding = finding(&words, ranked);
+        finding.summary.push_str(" · levelled off");
+        finding
+    });
+    let all = growing.chain(levelled).chain(growers);
+    Ok(Block::Findings(all.take(limit).collect()))
+}
+
 /// Where rbleak's agent lay, if the dump is one of a run: what was allocated
 /// there is no finding.
-fn agent_directory(dump: &Path) -> Option<PathBuf> {
+pub(super) fn agent_directory(dump: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(dump.parent()?.join("manifest.json")).ok()?;
     let manifest: Manifest = serde_json::from_str(&text).ok()?;
     (manifest.schema == SCHEMA).then_some(manifest.app.agent_directory)
@@ -122,7 +178,7 @@ fn check(args: &DiffArgs) -> Result<()> {
     Ok(())
 }
 
-fn is_same_file(a: &Path, b: &Path) -> bool {
+pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (a.metadata(), b.metadata()) {
         (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
@@ -134,7 +190,9 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 /// two processors are then done in one and a half times the time of one, not in
 /// twice.
 fn read_all(args: &DiffArgs) -> Result<Vec<Heap>> {
-    let options = ReadOptions::default().references(false).map(!args.no_mmap);
+    let options = ReadOptions::default()
+        .references(args.holders)
+        .map(!args.no_mmap);
     let read = |path: &Path| -> Result<Heap> {
         Ok(if path == Path::new("-") {
             Heap::read(std::io::stdin(), "standard input", &options)?
@@ -167,7 +225,7 @@ fn read_all(args: &DiffArgs) -> Result<Vec<Heap>> {
 const SHOWN_ISSUES: usize = 5;
 
 /// Says on stderr what was wrong with a dump that could be read all the same.
-fn report_issues(heap: &Heap) {
+pub(super) fn report_issues(heap: &Heap) {
     let issues = heap.issues();
     let of = |kind: IssueKind| {
         issues
@@ -531,14 +589,14 @@ fn growth_table(found: &Diff<'_>, rows: &[GrowthRow<'_>], by: GroupBy, limit: us
     }
 }
 
-fn column(heading: &str, align: Align) -> Column {
+pub(super) fn column(heading: &str, align: Align) -> Column {
     Column {
         heading: heading.to_owned(),
         align,
     }
 }
 
-fn key_columns(by: GroupBy) -> Vec<Column> {
+pub(super) fn key_columns(by: GroupBy) -> Vec<Column> {
     let names: &[&str] = match by {
         GroupBy::Site => &["class", "allocated at"],
         GroupBy::Class => &["class"],
@@ -549,7 +607,7 @@ fn key_columns(by: GroupBy) -> Vec<Column> {
     names.iter().map(|name| column(name, Align::Left)).collect()
 }
 
-fn key_cells(key: &Key<'_>, by: GroupBy) -> Vec<String> {
+pub(super) fn key_cells(key: &Key<'_>, by: GroupBy) -> Vec<String> {
     const UNKNOWN: &str = "(not known)";
     let text = |value: Option<&str>| value.unwrap_or(UNKNOWN).to_owned();
     let place = match (key.file, key.line) {
@@ -569,7 +627,7 @@ fn key_cells(key: &Key<'_>, by: GroupBy) -> Vec<String> {
     }
 }
 
-fn key_data(key: &Key<'_>) -> Value {
+pub(super) fn key_data(key: &Key<'_>) -> Value {
     json!({
         "class": key.class,
         "type": key.object_type.map(|t| t.as_str()),
@@ -580,6 +638,6 @@ fn key_data(key: &Key<'_>) -> Value {
     })
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }

@@ -4,3 +4,5 @@
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod hunt;
+pub(crate) mod path;
+pub(crate) mod retained;

@@ -1,12 +1,11 @@
 //! What a hunt found, as a document.
 
-use super::diagnose::{Diagnosis, Place, Ranked, RankedSite};
+use super::diagnose::Diagnosis;
+use crate::findings::{Words, finding, grower_finding};
 use crate::run::{AppFacts, LoadFacts};
 use crate::sources::Sources;
-use rbleak_heap::trace::{Grower, HolderName, Step};
-use rbleak_report::{
-    Block, Document, Fact, Finding, Line, Note, Section, Tone, Value, Verdict, json,
-};
+use rbleak_heap::trace::HolderName;
+use rbleak_report::{Block, Document, Fact, Finding, Note, Tone, Value, Verdict, json};
 use rbleak_trend::{Assessment, Cause, Growth, Margins};
 use rbleak_units::{Bytes, Interval, grouped};
 
@@ -43,23 +42,28 @@ pub(crate) struct Cache {
 }
 
 const MAX_FINDINGS: usize = 10;
-const MAX_SITES: usize = 6;
 
 /// Builds the document.
 pub(crate) fn document(told: &Told<'_>) -> Document {
     let mut document = Document::new("rbleak/hunt/v1");
     document.push(Block::Facts(head(told)));
     document.push(Block::Verdict(verdict(told)));
+    let words = Words {
+        sources: told.sources,
+        per: per(told.app),
+    };
     let growers = told
         .diagnosis
+        .held
         .growers
         .iter()
-        .map(|grower| grower_finding(told, grower));
+        .map(|grower| grower_finding(&words, grower, told.diagnosis.held.span));
     let holders = told
         .diagnosis
+        .held
         .growing
         .iter()
-        .map(|ranked| finding(told, ranked));
+        .map(|ranked| finding(&words, ranked));
     let mut findings: Vec<Finding> = growers.chain(holders).collect();
     let many = findings.len();
     if !told.all {
@@ -116,13 +120,18 @@ fn head(told: &Told<'_>) -> Vec<Fact> {
     facts
 }
 
-fn verdict(told: &Told<'_>) -> Verdict {
-    let signals = &told.diagnosis.signals;
-    let per = if told.app.mode == "code" {
+/// What a rate is per.
+fn per(app: &AppFacts) -> &'static str {
+    if app.mode == "code" {
         "call"
     } else {
         "request"
-    };
+    }
+}
+
+fn verdict(told: &Told<'_>) -> Verdict {
+    let signals = &told.diagnosis.signals;
+    let per = per(told.app);
     let objects = signals.objects.rate;
     let bytes = signals.memsize.rate;
     let content = signals.content.unwrap_or(signals.memsize).rate;
@@ -308,164 +317,6 @@ fn allocator_words(free: Option<&Assessment>) -> String {
     }
 }
 
-fn finding(told: &Told<'_>, ranked: &Ranked) -> Finding {
-    let sources = told.sources;
-    let title = sources.shorten_within(&ranked.holder.name.to_string());
-    let per = if told.app.mode == "code" {
-        "call"
-    } else {
-        "request"
-    };
-    let summary = format!(
-        "holds {:.0} % of the growth: {} per {per}, {} in {} objects",
-        ranked.share * 100.0,
-        Bytes(ranked.bytes_per_request.round() as u64),
-        ranked.holder.bytes,
-        ranked.holder.objects,
-    );
-    let path = path_words(told, &ranked.holder.name, &ranked.holder.path);
-    let mut sections = vec![
-        Section::new("allocated", site_lines(told, ranked, per)),
-        Section::new("held by", [path.clone()]),
-    ];
-    // Nothing tells an unbounded Hash from a cache far from its bound.
-    if let (true, Some(Some(entries))) = (ranked.is_hash, ranked.holder.lengths.last()) {
-        sections.push(Section::new(
-            "unless",
-            [format!(
-                "it is a cache bounded above {} entries, which would still be filling (--min-rounds N)",
-                grouped(*entries)
-            )],
-        ));
-    }
-    let main = ranked
-        .sites
-        .iter()
-        .find_map(|site| site.place.as_ref().filter(|place| place.in_app));
-    if let Some(place) = main {
-        let lines: Vec<Line> = sources
-            .excerpt(&place.file, place.line)
-            .into_iter()
-            .map(|(text, emphasis)| Line { text, emphasis })
-            .collect();
-        if !lines.is_empty() {
-            sections.push(Section {
-                label: "source".to_owned(),
-                lines,
-            });
-        }
-    }
-    Finding {
-        data: json!({
-            "holder": title,
-            "path": path,
-            "share": ranked.share,
-            "objects": ranked.holder.objects.0,
-            "bytes": ranked.holder.bytes.0,
-            "objects_per_request": ranked.objects_per_request,
-            "bytes_per_request": ranked.bytes_per_request,
-            "born_objects_by_dump": ranked.holder.born.iter().map(|b| b.0).collect::<Vec<_>>(),
-            "sites": ranked.sites.iter().map(|site| site_data(sources, site)).collect::<Vec<_>>(),
-        }),
-        title,
-        summary,
-        sections,
-    }
-}
-
-/// An object that grows in place.
-fn grower_finding(told: &Told<'_>, grower: &Grower) -> Finding {
-    let title = told.sources.shorten_within(&grower.name.to_string());
-    let path = path_words(told, &grower.name, &grower.path);
-    let per = if told.app.mode == "code" {
-        "call"
-    } else {
-        "request"
-    };
-    let rate = grower.bytes as f64 / told.diagnosis.span.max(1) as f64;
-    let lengths: Vec<String> = grower
-        .lengths
-        .iter()
-        .map(|&length| grouped(length))
-        .collect();
-    Finding {
-        summary: format!("gets longer: {} per {per}", Bytes(rate.round() as u64)),
-        sections: vec![
-            Section::new("length", [format!("{} in the dumps", lengths.join(" → "))]),
-            Section::new("held by", [path.clone()]),
-        ],
-        data: json!({
-            "holder": title,
-            "path": path,
-            "lengths_by_dump": grower.lengths,
-            "bytes_per_request": rate,
-        }),
-        title,
-    }
-}
-
-fn path_words(told: &Told<'_>, name: &HolderName, path: &[Step]) -> String {
-    let mut words = Vec::new();
-    match name {
-        HolderName::Named(name) | HolderName::Thread(name) | HolderName::Root(name) => {
-            words.push(name.clone());
-        }
-        // Their first step says the same.
-        HolderName::Closure(_) | HolderName::Instance(_) | HolderName::Module(_) => {}
-    }
-    for step in path {
-        words.extend(step.edge.clone());
-        words.push(step.object.clone());
-    }
-    told.sources.shorten_within(&words.join(" → "))
-}
-
-fn site_lines(told: &Told<'_>, ranked: &Ranked, per: &str) -> Vec<String> {
-    let place = |site: &RankedSite| match &site.place {
-        Some(place) => format!("{}:{}", told.sources.shorten(&place.file), place.line),
-        None => "(no allocation site)".to_owned(),
-    };
-    let shown = &ranked.sites[..ranked.sites.len().min(MAX_SITES)];
-    let wide = |text: &dyn Fn(&RankedSite) -> usize| shown.iter().map(text).max().unwrap_or(0);
-    let (places, classes) = (
-        wide(&|site| place(site).chars().count()),
-        wide(&|site| site.class.chars().count()),
-    );
-    let mut lines: Vec<String> = shown
-        .iter()
-        .map(|site| {
-            format!(
-                "{:<places$}  {:<classes$}  {:>6.2}/{per}  {:>7}",
-                place(site),
-                site.class,
-                site.objects_per_request,
-                Bytes(site.bytes_each.round() as u64).to_string(),
-            )
-        })
-        .collect();
-    if ranked.sites.len() > shown.len() {
-        lines.push(format!(
-            "… and {} more sites",
-            ranked.sites.len() - shown.len()
-        ));
-    }
-    lines
-}
-
-fn site_data(sources: &Sources, site: &RankedSite) -> Value {
-    let place = |get: &dyn Fn(&Place) -> Value| site.place.as_ref().map_or(Value::Null, get);
-    json!({
-        "file": place(&|p| json!(sources.shorten(&p.file))),
-        "line": place(&|p| json!(p.line)),
-        "method": place(&|p| json!(p.method)),
-        "in_app": place(&|p| json!(p.in_app)),
-        "class": site.class,
-        "objects": site.objects,
-        "bytes": site.bytes,
-        "objects_per_request": site.objects_per_request,
-    })
-}
-
 fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
     let mut facts = Vec::new();
     if not_shown > 0 {
@@ -477,6 +328,7 @@ fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
     }
     let mut levelled: Vec<(String, Value)> = told
         .diagnosis
+        .held
         .levelled
         .iter()
         .map(|ranked| {
@@ -489,7 +341,7 @@ fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
         })
         .collect();
     for cache in told.caches {
-        let known = told.diagnosis.levelled.iter().chain(&told.diagnosis.growing).any(|ranked| {
+        let known = told.diagnosis.held.levelled.iter().chain(&told.diagnosis.held.growing).any(|ranked| {
             matches!(&ranked.holder.name, HolderName::Named(name) if *name == cache.name)
         });
         if !known {
@@ -523,7 +375,7 @@ fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
         let data: Vec<Value> = levelled.into_iter().map(|(_, data)| data).collect();
         facts.push(Fact::new("levelled_off", text, json!(data)));
     }
-    let (own, noise) = (told.diagnosis.own_objects, told.diagnosis.noise);
+    let (own, noise) = (told.diagnosis.held.own_objects, told.diagnosis.held.noise);
     if own > 0 || noise > 0 {
         facts.push(Fact::new(
             "left_out",
@@ -554,7 +406,7 @@ fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
 }
 
 fn warnings(told: &Told<'_>) -> Vec<String> {
-    let mut all = told.diagnosis.warnings.clone();
+    let mut all = told.diagnosis.held.warnings.clone();
     if let Some(target) = &told.load.redirected_to {
         all.push(format!(
             "requests were answered by a redirect to {target}: what lies behind it was not exercised"

@@ -4,10 +4,11 @@
 //! few numbers each; only when Ruby's objects grow is allocation tracing
 //! switched on and are heap dumps taken.
 
-use super::diagnose::{Evidence, diagnose};
+use super::diagnose::diagnose;
 use super::document::Cache;
 use super::plan::Plan;
 use crate::files::write_atomically;
+use crate::held::Evidence;
 use crate::run::{DumpRecord, RunDirectory};
 use crate::shell::Progress;
 use anyhow::{Context, Result};
@@ -205,7 +206,7 @@ impl Hunt<'_> {
         self.progress.say("reading the heap dumps");
         self.evidence = Evidence::of_run(self.run)?;
         let diagnosis = diagnose(&self.rounds, self.margins, self.evidence.as_ref())?;
-        Ok(self.rounds.goes_on(cause, self.margins) && diagnosis.confirms_growth())
+        Ok(self.rounds.goes_on(cause, self.margins) && diagnosis.held.confirms_growth())
     }
 
     /// Loads what is loaded late, tells the speed, and does the warm-up;

@@ -1,0 +1,175 @@
+//! Findings: what holds what grows, in words. The same for a hunt and for a
+//! diff of dumps; what a rate is per, the caller says.
+
+use crate::held::{Place, Ranked, RankedSite};
+use crate::sources::Sources;
+use rbleak_heap::trace::{Grower, HolderName, Step};
+use rbleak_report::{Finding, Line, Section, Value, json};
+use rbleak_units::{Bytes, grouped};
+
+/// How findings are worded.
+pub(crate) struct Words<'a> {
+    /// Paths and source lines.
+    pub(crate) sources: &'a Sources,
+    /// What a rate is per: `request`, `call`, `dump`.
+    pub(crate) per: &'a str,
+}
+
+/// Sites shown for each finding.
+const MAX_SITES: usize = 6;
+
+/// A holder whose content grows.
+pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
+    let (sources, per) = (words.sources, words.per);
+    let title = sources.shorten_within(&ranked.holder.name.to_string());
+    let summary = format!(
+        "holds {:.0} % of the growth: {} per {per}, {} in {} objects",
+        ranked.share * 100.0,
+        Bytes(ranked.bytes_per.round() as u64),
+        ranked.holder.bytes,
+        ranked.holder.objects,
+    );
+    let path = path_words(words, &ranked.holder.name, &ranked.holder.path);
+    let mut sections = vec![
+        Section::new("allocated", site_lines(words, ranked)),
+        Section::new("held by", [path.clone()]),
+    ];
+    // Nothing tells an unbounded Hash from a cache far from its bound.
+    if let (true, Some(Some(entries))) = (ranked.is_hash, ranked.holder.lengths.last()) {
+        sections.push(Section::new(
+            "unless",
+            [format!(
+                "it is a cache bounded above {} entries, which would still be filling{}",
+                grouped(*entries),
+                if per == "dump" {
+                    ""
+                } else {
+                    " (--min-rounds N)"
+                }
+            )],
+        ));
+    }
+    let main = ranked
+        .sites
+        .iter()
+        .find_map(|site| site.place.as_ref().filter(|place| place.in_app));
+    if let Some(place) = main {
+        let lines: Vec<Line> = sources
+            .excerpt(&place.file, place.line)
+            .into_iter()
+            .map(|(text, emphasis)| Line { text, emphasis })
+            .collect();
+        if !lines.is_empty() {
+            sections.push(Section {
+                label: "source".to_owned(),
+                lines,
+            });
+        }
+    }
+    Finding {
+        data: json!({
+            "holder": title,
+            "path": path,
+            "share": ranked.share,
+            "objects": ranked.holder.objects.0,
+            "bytes": ranked.holder.bytes.0,
+            "objects_per_request": ranked.objects_per,
+            "bytes_per_request": ranked.bytes_per,
+            "born_objects_by_dump": ranked.holder.born.iter().map(|b| b.0).collect::<Vec<_>>(),
+            "sites": ranked.sites.iter().map(|site| site_data(sources, site)).collect::<Vec<_>>(),
+        }),
+        title,
+        summary,
+        sections,
+    }
+}
+
+/// An object that grows in place.
+pub(crate) fn grower_finding(words: &Words<'_>, grower: &Grower, span: u64) -> Finding {
+    let per = words.per;
+    let title = words.sources.shorten_within(&grower.name.to_string());
+    let path = path_words(words, &grower.name, &grower.path);
+    let rate = grower.bytes as f64 / span.max(1) as f64;
+    let lengths: Vec<String> = grower
+        .lengths
+        .iter()
+        .map(|&length| grouped(length))
+        .collect();
+    Finding {
+        summary: format!("gets longer: {} per {per}", Bytes(rate.round() as u64)),
+        sections: vec![
+            Section::new("length", [format!("{} in the dumps", lengths.join(" → "))]),
+            Section::new("held by", [path.clone()]),
+        ],
+        data: json!({
+            "holder": title,
+            "path": path,
+            "lengths_by_dump": grower.lengths,
+            "bytes_per_request": rate,
+        }),
+        title,
+    }
+}
+
+pub(crate) fn path_words(words: &Words<'_>, name: &HolderName, path: &[Step]) -> String {
+    let mut parts = Vec::new();
+    match name {
+        HolderName::Named(name) | HolderName::Thread(name) | HolderName::Root(name) => {
+            parts.push(name.clone());
+        }
+        // Their first step says the same.
+        HolderName::Closure(_) | HolderName::Instance(_) | HolderName::Module(_) => {}
+    }
+    for step in path {
+        parts.extend(step.edge.clone());
+        parts.push(step.object.clone());
+    }
+    words.sources.shorten_within(&parts.join(" → "))
+}
+
+fn site_lines(words: &Words<'_>, ranked: &Ranked) -> Vec<String> {
+    let per = words.per;
+    let place = |site: &RankedSite| match &site.place {
+        Some(place) => format!("{}:{}", words.sources.shorten(&place.file), place.line),
+        None => "(no allocation site)".to_owned(),
+    };
+    let shown = &ranked.sites[..ranked.sites.len().min(MAX_SITES)];
+    let wide = |text: &dyn Fn(&RankedSite) -> usize| shown.iter().map(text).max().unwrap_or(0);
+    let (places, classes) = (
+        wide(&|site| place(site).chars().count()),
+        wide(&|site| site.class.chars().count()),
+    );
+    let mut lines: Vec<String> = shown
+        .iter()
+        .map(|site| {
+            format!(
+                "{:<places$}  {:<classes$}  {:>6.2}/{per}  {:>7}",
+                place(site),
+                site.class,
+                site.objects_per,
+                Bytes(site.bytes_each.round() as u64).to_string(),
+            )
+        })
+        .collect();
+    if ranked.sites.len() > shown.len() {
+        lines.push(format!(
+            "… and {} more sites",
+            ranked.sites.len() - shown.len()
+        ));
+    }
+    lines
+}
+
+fn site_data(sources: &Sources, site: &RankedSite) -> Value {
+    let place = |get: &dyn Fn(&Place) -> Value| site.place.as_ref().map_or(Value::Null, get);
+    json!({
+        "file": place(&|p| json!(sources.shorten(&p.file))),
+        "line": place(&|p| json!(p.line)),
+        "method": place(&|p| json!(p.method)),
+        "in_app": place(&|p| json!(p.in_app)),
+        "class": site.class,
+        "objects": site.objects,
+        "bytes": site.bytes,
+        "objects_per_request": site.objects_per,
+    })
+}
