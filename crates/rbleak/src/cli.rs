@@ -240,9 +240,9 @@ pub(crate) struct DiffArgs {
     /// Take repaired, skipped and cut lines as an error
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Read plain files instead of mapping them (for files that may shrink)
+    /// Map plain files into memory instead of reading them: not for files that may shrink
     #[arg(long)]
-    pub(crate) no_mmap: bool,
+    pub(crate) mmap: bool,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub(crate) format: DiffFormat,
@@ -290,9 +290,9 @@ pub(crate) struct PathArgs {
     /// Lines of a path or tree at most; 0 for all
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub(crate) limit: usize,
-    /// Read plain files instead of mapping them (for files that may shrink)
+    /// Map plain files into memory instead of reading them: not for files that may shrink
     #[arg(long)]
-    pub(crate) no_mmap: bool,
+    pub(crate) mmap: bool,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -358,9 +358,9 @@ pub(crate) struct RetainedArgs {
     /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
-    /// Read plain files instead of mapping them (for files that may shrink)
+    /// Map plain files into memory instead of reading them: not for files that may shrink
     #[arg(long)]
-    pub(crate) no_mmap: bool,
+    pub(crate) mmap: bool,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

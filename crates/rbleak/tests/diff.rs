@@ -229,7 +229,7 @@ fn plain_gzip_zstd_and_stdin_say_the_same() {
         expected
     );
     assert_eq!(
-        rows(&bench.run(&["diff", "--no-mmap", "--format", "json", &a, &b])),
+        rows(&bench.run(&["diff", "--mmap", "--format", "json", &a, &b])),
         expected
     );
     let piped = bench
@@ -237,6 +237,16 @@ fn plain_gzip_zstd_and_stdin_say_the_same() {
         .stdin(std::fs::File::open(&gz).expect("a file"))
         .output()
         .expect("rbleak starts");
+    assert_eq!(rows(&common::answer(&piped)), expected);
+    // A path may be a pipe, too.
+    let script = format!(
+        "'{}' diff --format json '{a}' <(cat '{b}')",
+        env!("CARGO_BIN_EXE_rbleak")
+    );
+    let piped = Command::new("bash")
+        .args(["-c", &script])
+        .output()
+        .expect("bash");
     assert_eq!(rows(&common::answer(&piped)), expected);
 }
 

@@ -18,7 +18,7 @@ use rbleak_report::{Align, Block, Column, Document, Fact, Note, Row, Table, Valu
 use rbleak_units::{Address, Bytes, Objects, SignedBytes};
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Runs the command.
@@ -186,25 +186,34 @@ pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// Reads all dumps, one at a time more than there are processors: three dumps on
-/// two processors are then done in one and a half times the time of one, not in
-/// twice.
+/// Reads all dumps. Plain files one after the other, each on all processors;
+/// what has to be decompressed at once, since only that keeps the processors
+/// busy.
 fn read_all(args: &DiffArgs) -> Result<Vec<Heap>> {
     let options = ReadOptions::default()
         .references(args.holders)
-        .map(!args.no_mmap);
-    let read = |path: &Path| -> Result<Heap> {
+        .map(args.mmap);
+    let read = |path: &PathBuf, options: &ReadOptions| -> Result<Heap> {
         Ok(if path == Path::new("-") {
-            Heap::read(std::io::stdin(), "standard input", &options)?
+            Heap::read(std::io::stdin(), "standard input", options)?
         } else {
-            Heap::open(path, &options)?
+            Heap::open(path, options)?
         })
     };
+    if !args.dumps.iter().any(|path| is_compressed(path)) {
+        return args.dumps.iter().map(|path| read(path, &options)).collect();
+    }
+    let options = options.threads(1);
+    // One more than there are processors: three dumps on two of them are then
+    // done in one and a half times the time of one, not in twice.
     let at_once = std::thread::available_parallelism().map_or(1, usize::from) + 1;
     let mut heaps = Vec::with_capacity(args.dumps.len());
     for some in args.dumps.chunks(at_once) {
         let results = std::thread::scope(|scope| {
-            let threads: Vec<_> = some.iter().map(|path| scope.spawn(|| read(path))).collect();
+            let threads: Vec<_> = some
+                .iter()
+                .map(|path| scope.spawn(|| read(path, &options)))
+                .collect();
             threads
                 .into_iter()
                 .map(|thread| {
@@ -219,6 +228,17 @@ fn read_all(args: &DiffArgs) -> Result<Vec<Heap>> {
         }
     }
     Ok(heaps)
+}
+
+/// Whether a file begins as gzip (RFC 1952) or Zstandard (RFC 8878) does.
+fn is_compressed(path: &Path) -> bool {
+    // What is read from a pipe is gone.
+    if !path.is_file() {
+        return false;
+    }
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut magic));
+    read.is_ok() && (magic.starts_with(&[0x1f, 0x8b]) || magic == [0x28, 0xb5, 0x2f, 0xfd])
 }
 
 /// Of how many skipped lines number and reason are shown.
@@ -329,7 +349,7 @@ fn write_lines(args: &DiffArgs, found: &Diff<'_>, filter: &Filter, file: &Path) 
     let Some(input) = args.dumps.last() else {
         return Ok(());
     };
-    let options = ReadOptions::default().map(!args.no_mmap);
+    let options = ReadOptions::default().map(args.mmap);
     write_atomically(file, |out| -> Result<()> {
         copy_lines(input, &options, |address| wanted.contains(&address), out)?;
         Ok(())

@@ -20,7 +20,7 @@ const MAX_SUGGESTIONS: usize = 3;
 pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
     check(args)?;
     let target = Target::parse(args)?;
-    let options = ReadOptions::default().map(!args.no_mmap);
+    let options = ReadOptions::default().map(args.mmap);
     let heap = if args.dump == Path::new("-") {
         Heap::read(std::io::stdin(), "standard input", &options)?
     } else {

@@ -95,7 +95,7 @@ fn check(args: &RetainedArgs) -> Result<()> {
 /// The base, if there is one, and the dump. Of the base nobody asks who refers
 /// to whom.
 fn read(args: &RetainedArgs) -> Result<Vec<Heap>> {
-    let options = ReadOptions::default().map(!args.no_mmap);
+    let options = ReadOptions::default().map(args.mmap);
     let read = |path: &Path, options: &ReadOptions| -> Result<Heap> {
         Ok(if path == Path::new("-") {
             Heap::read(std::io::stdin(), "standard input", options)?
