@@ -354,3 +354,38 @@ fn a_list_of_two_kinds_is_walked_in_no_time() {
     assert_eq!(tree.most_common().last().expect("one").here, 1);
     assert!(tree.rows().len() > 90_000);
 }
+
+/// Each entry of a large Array is asked for the name of its reference: nothing
+/// may search all the others for it.
+#[test]
+fn an_array_of_two_hundred_thousand_takes_no_quadratic_time() {
+    let entries: Vec<u64> = (0..200_000).map(|i| 0x100_0000 + i * 40).collect();
+    let list: Vec<String> = entries.iter().map(|a| format!("\"{a:#x}\"")).collect();
+    let mut text = format!(
+        r#"{{"type":"ROOT", "root":"vm", "references":["0x2000"]}}
+{{"address":"0x1000", "type":"CLASS", "class":"0x1000", "name":"Array", "memsize":500}}
+{{"address":"0x1028", "type":"CLASS", "class":"0x1000", "name":"String", "memsize":500}}
+{{"type":"SHAPE", "address":"0x1", "id":0, "parent_id":0, "depth":0, "shape_type":"ROOT", "edges":0, "memsize":1}}
+{{"address":"0x2000", "type":"ARRAY", "class":"0x1000", "length":{}, "references":[{}], "memsize":40}}
+"#,
+        entries.len(),
+        list.join(", ")
+    );
+    for address in &entries {
+        text.push_str(&format!(
+            "{{\"address\":\"{address:#x}\", \"type\":\"STRING\", \"class\":\"0x1028\", \"bytesize\":1, \"memsize\":40}}\n"
+        ));
+    }
+    let heap = rbleak_heap::Heap::read(
+        std::io::Cursor::new(text),
+        "test",
+        &rbleak_heap::ReadOptions::default(),
+    )
+    .expect("a dump");
+    let names = rbleak_heap::Names::default();
+    let paths = rbleak_heap::trace::Paths::new(&heap, &names);
+    let strings = heap.ids().filter(|&id| heap.class_name(id) == "String");
+    // Two hundred thousand squared would take minutes.
+    let tree = paths.tree(strings);
+    assert_eq!(tree.most_common().last().map(|row| row.here), Some(200_000));
+}

@@ -138,13 +138,15 @@ pub(crate) fn edge(heap: &Heap, names: &Names, holder: ObjectId, held: ObjectId)
     if let Some(name) = variable_of_shape(heap, holder, held) {
         return Some(name.to_owned());
     }
-    if !heap.references(holder).contains(&held) {
-        return None;
-    }
     let runs = is_thread(heap, holder) || is_fiber(heap, holder);
     let frame = is_thread(heap, held) || is_fiber(heap, held);
-    (runs && !frame).then(|| "a local".to_owned())
+    // Looked for last: each of an Array's million entries may be asked about.
+    (runs && !frame && heap.references(holder).contains(&held)).then(|| "a local".to_owned())
 }
+
+/// Containers with more references are not searched for variables of their
+/// own, which they hardly ever have: asked for each entry, that is quadratic.
+const MAX_SEARCHED: usize = 64;
 
 fn variable_of_class(
     heap: &Heap,
@@ -173,7 +175,15 @@ fn variable_of_shape(heap: &Heap, holder: ObjectId, held: ObjectId) -> Option<&s
     {
         return Some(name);
     }
-    heap.references(holder)
+    let references = heap.references(holder);
+    let is_container = matches!(
+        heap.object_type(holder),
+        ObjectType::Array | ObjectType::Hash
+    );
+    if heap.shapes().all().is_empty() || (is_container && references.len() > MAX_SEARCHED) {
+        return None;
+    }
+    references
         .iter()
         .filter(|&&id| heap.imemo_type(id) == Some("fields"))
         .find_map(|&fields| variable_at(heap, fields, held))
