@@ -10,8 +10,9 @@ use crate::index::Addresses;
 use crate::interner::{Interner, StringId};
 use crate::issues::Reason;
 use crate::kinds::{Kind, KindNumbers};
+use crate::known::{Known, KnownKinds};
 use crate::object_type::ObjectType;
-use crate::scan::{Fields, LineKind, Record, decode};
+use crate::scan::{Fields, LineKind, Record, Tails, decode};
 use crate::shapes::{Shape, Shapes};
 use crate::sites::SiteNumbers;
 use crate::version::{Marker, Markers};
@@ -45,6 +46,8 @@ pub(crate) struct Builder {
     pub(crate) strings: Interner,
     sites: SiteNumbers,
     kinds: KindNumbers,
+    known: KnownKinds,
+    pub(crate) tails: Tails,
     classes: FxHashMap<u64, u32>,
     pub(crate) roots: Vec<(String, Vec<u64>)>,
     pub(crate) edges: Edges,
@@ -160,38 +163,30 @@ impl Builder {
         if fields.has_chilled {
             self.markers.see(Marker::Chilled);
         }
-        let detail = self.detail(object_type, fields, record, row, &mut bad);
-        let class = match fields.class {
-            // What is there is the next free slot, not a class.
-            word if word != 0 && is_live => self.class(word),
-            _ => ABSENT,
-        };
-        let site = match fields.file {
-            Some(file) => {
-                let (site, reason) = self.sites.number(
-                    (file, fields.line, fields.method),
-                    &mut self.strings,
-                    &mut self.columns.site_table,
-                );
-                bad = bad.or(reason);
-                site
+        // What stands at the class of a free slot is the next one.
+        let class_word = if is_live { fields.class } else { 0 };
+        let spelling = self.spelling(fields);
+        let slot = KnownKinds::slot(object_type, class_word, spelling, fields.detail);
+        let known = self.known.get(slot);
+        // A line with a record has more to be booked than its kind.
+        let kind = if record.is_none()
+            && known.is(
+                object_type,
+                class_word,
+                spelling,
+                fields.detail,
+                &self.strings,
+            ) {
+            known.kind
+        } else {
+            let kind = self.kind(object_type, class_word, spelling, fields, record, &mut bad);
+            if let Some(record) = record {
+                self.class_fields(record, object_type, mark, &mut bad);
+            } else if bad.is_none() {
+                self.known.put(slot, kind);
             }
-            None => ABSENT,
+            kind.kind
         };
-        let superclass = record.map_or(0, |record| record.superclass);
-        if object_type == ObjectType::Class && superclass == 0 {
-            let references = self.edges.addresses[mark..].to_vec();
-            if !references.is_empty() {
-                self.class_references.push((row, references));
-            }
-        }
-        let kind = Kind {
-            object_type,
-            class,
-            detail,
-            site,
-        };
-        let kind = self.kinds.number(kind, &mut self.columns.kind_table);
         self.addresses.push(fields.address);
         self.columns.push(&Row {
             kind,
@@ -230,22 +225,79 @@ impl Builder {
         class
     }
 
-    /// What each type has for its own: see [`Kind::detail`].
+    /// How a line spells its site; [`ABSENT`] for one without.
     #[inline]
+    fn spelling(&mut self, fields: &Fields<'_>) -> u32 {
+        let Some(file) = fields.file else {
+            return ABSENT;
+        };
+        if let Some(tail) = fields.tail {
+            let spelling = self.tails.spelling(tail);
+            if spelling != ABSENT {
+                return spelling;
+            }
+        }
+        let spelling = self.sites.spelling(
+            (file, fields.line, fields.method),
+            &mut self.strings,
+            &mut self.columns.site_table,
+        );
+        if let Some(tail) = fields.tail {
+            self.tails.spell(tail, spelling);
+        }
+        spelling
+    }
+
+    /// What a line says, with the number of its kind.
+    #[inline(never)]
+    fn kind(
+        &mut self,
+        object_type: ObjectType,
+        class_word: u64,
+        spelling: u32,
+        fields: &Fields<'_>,
+        record: Option<&Record<'_>>,
+        bad: &mut Option<Reason>,
+    ) -> Known {
+        let detail = self.detail(object_type, fields, record, bad);
+        let class = match class_word {
+            0 => ABSENT,
+            word => self.class(word),
+        };
+        let mut site = ABSENT;
+        if spelling != ABSENT {
+            let reason;
+            (site, reason) = self.sites.site(spelling);
+            *bad = bad.or(reason);
+        }
+        let kind = Kind {
+            object_type,
+            class,
+            detail,
+            site,
+        };
+        Known {
+            class_word,
+            spelling,
+            detail: fields
+                .detail
+                .map_or(ABSENT, |detail| self.strings.intern_raw(detail)),
+            kind: self.kinds.number(kind, &mut self.columns.kind_table),
+            object_type,
+        }
+    }
+
+    /// What each type has for its own: see [`Kind::detail`].
     fn detail(
         &mut self,
         object_type: ObjectType,
         fields: &Fields<'_>,
         record: Option<&Record<'_>>,
-        row: u32,
         bad: &mut Option<Reason>,
     ) -> u32 {
         let text = match object_type {
             ObjectType::Class | ObjectType::Module | ObjectType::Iclass => {
-                record.and_then(|record| {
-                    self.class_fields(record, row, bad);
-                    record.name
-                })
+                record.and_then(|record| record.name)
             }
             ObjectType::Imemo => {
                 self.markers.see(Marker::Imemo);
@@ -263,7 +315,27 @@ impl Builder {
         text.map_or(ABSENT, |text| self.intern(text, bad).0)
     }
 
-    fn class_fields(&mut self, record: &Record<'_>, row: u32, bad: &mut Option<Reason>) {
+    /// What only classes and modules have, of the line that is next.
+    fn class_fields(
+        &mut self,
+        record: &Record<'_>,
+        object_type: ObjectType,
+        mark: usize,
+        bad: &mut Option<Reason>,
+    ) {
+        let row = self.columns.len() as u32;
+        if object_type == ObjectType::Class && record.superclass == 0 {
+            let references = self.edges.addresses[mark..].to_vec();
+            if !references.is_empty() {
+                self.class_references.push((row, references));
+            }
+        }
+        if !matches!(
+            object_type,
+            ObjectType::Class | ObjectType::Module | ObjectType::Iclass
+        ) {
+            return;
+        }
         if record.superclass != 0 {
             self.markers.see(Marker::Superclass);
             self.superclasses.push((row, record.superclass));

@@ -22,6 +22,7 @@ mod input;
 mod interner;
 mod issues;
 mod kinds;
+mod known;
 mod mapping;
 mod names;
 mod naming;

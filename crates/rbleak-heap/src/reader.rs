@@ -90,7 +90,9 @@ impl Reader {
             let line = &pending[passed..passed + length];
             let references = &mut self.builder.edges.addresses;
             let mark = references.len();
-            let Some((object_type, fields)) = quick(line, references, self.wanted) else {
+            let Some((object_type, fields)) =
+                quick(line, references, self.wanted, &mut self.builder.tails)
+            else {
                 references.truncate(mark);
                 break;
             };

@@ -20,6 +20,9 @@ pub(crate) struct SiteNumbers {
     by_strings: FxHashMap<(StringId, u64, u32), u32>,
 }
 
+/// File, line and method as they stand in the dump.
+pub(crate) type Said<'a> = (&'a [u8], Option<u64>, Option<&'a [u8]>);
+
 /// A site as some line spells it.
 struct Spelling {
     hash: u64,
@@ -36,30 +39,21 @@ fn hash(file: &[u8], line: Option<u64>, method: Option<&[u8]>) -> u64 {
 }
 
 impl SiteNumbers {
-    /// The number in `sites` of what a line says, with the reason if a string
-    /// of it is no valid JSON.
-    #[inline]
-    pub(crate) fn number(
+    /// The number of how a line spells its site, which is added to `sites`
+    /// if it is new.
+    pub(crate) fn spelling(
         &mut self,
-        (file, line, method): (&[u8], Option<u64>, Option<&[u8]>),
+        said: Said<'_>,
         strings: &mut Interner,
         sites: &mut Vec<Site>,
-    ) -> (u32, Option<Reason>) {
+    ) -> u32 {
+        let (file, line, method) = said;
         let hash = hash(file, line, method);
         let is_it = |&row: &u32| {
-            let spelling = &self.spellings[row as usize];
-            spelling.hash == hash
-                && spelling.line == line
-                && strings.is_raw(spelling.file, file)
-                && match (spelling.method, method) {
-                    (Some(number), Some(method)) => strings.is_raw(number, method),
-                    (None, None) => true,
-                    _ => false,
-                }
+            self.spellings[row as usize].hash == hash && self.is_spelt(row, said, strings)
         };
         if let Some(&row) = self.table.find(hash, is_it) {
-            let spelling = &self.spellings[row as usize];
-            return (spelling.site, spelling.reason);
+            return row;
         }
         let file = strings.intern_raw(file);
         let method = method.map(|method| strings.intern_raw(method));
@@ -88,7 +82,32 @@ impl SiteNumbers {
         let spellings = &self.spellings;
         self.table
             .insert_unique(hash, row, |&row| spellings[row as usize].hash);
-        (site, reason)
+        row
+    }
+
+    /// Whether a line says what `spelling` says.
+    #[inline]
+    pub(crate) fn is_spelt(
+        &self,
+        spelling: u32,
+        (file, line, method): Said<'_>,
+        strings: &Interner,
+    ) -> bool {
+        let spelling = &self.spellings[spelling as usize];
+        spelling.line == line
+            && strings.is_raw(spelling.file, file)
+            && match (spelling.method, method) {
+                (Some(number), Some(method)) => strings.is_raw(number, method),
+                (None, None) => true,
+                _ => false,
+            }
+    }
+
+    /// The site that a spelling means, with the reason if a string of it is no
+    /// valid JSON.
+    pub(crate) fn site(&self, spelling: u32) -> (u32, Option<Reason>) {
+        let spelling = &self.spellings[spelling as usize];
+        (spelling.site, spelling.reason)
     }
 
     /// The number of `site` in `sites`, where it is added if it is new.

@@ -7,11 +7,13 @@
 
 mod cursor;
 mod quick;
+mod tails;
 mod text;
 
 use crate::object_type::ObjectType;
 use cursor::Cursor;
 pub(crate) use quick::quick;
+pub(crate) use tails::{TailSlot, Tails};
 pub(crate) use text::decode;
 
 /// How the strings that Ruby may write raw are read.
@@ -60,6 +62,9 @@ pub(crate) struct Fields<'a> {
     /// `ivars` of OBJECT.
     pub(crate) length: Option<u64>,
     pub(crate) shape_id: Option<u64>,
+    /// Where the end of the line is remembered, if that is where `file` to
+    /// `memsize` come from.
+    pub(crate) tail: Option<TailSlot>,
     /// Has a key that appeared with 3.3.
     pub(crate) has_receiver_class: bool,
     /// Has a key that appeared with 3.4.

@@ -6,6 +6,7 @@
 //! bad line means; what is read here, the general loop reads the same way.
 
 use super::Fields;
+use super::tails::{Tail, Tails};
 use crate::object_type::ObjectType;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -201,12 +202,13 @@ fn type_of(word: u64) -> Option<ObjectType> {
 
 /// Reads a line; `None` if it is not as usual, whatever that means. Its
 /// references are appended to `references` if they are `wanted`, after a
-/// failure some of them.
+/// failure some of them. `tails` remembers how lines ended.
 #[inline]
 pub(crate) fn quick<'a>(
     line: &'a [u8],
     references: &mut Vec<u64>,
     wanted: bool,
+    tails: &mut Tails,
 ) -> Option<(ObjectType, Fields<'a>)> {
     const FROZEN: u64 = word(b"frozen");
     const FSTRING: u64 = word(b"fstring");
@@ -220,10 +222,7 @@ pub(crate) fn quick<'a>(
     const SIZE: u64 = word(b"size");
     const IVARS: u64 = word(b"ivars");
     const FILE: u64 = word(b"file");
-    const LINE: u64 = word(b"line");
-    const METHOD: u64 = word(b"method");
     const MEMSIZE: u64 = word(b"memsize");
-    const FLAGS: u64 = word(b"flags");
     // The beginnings of longer keys.
     const EMBEDDED: u64 = word(b"embedded");
     const BYTESIZE: u64 = word(b"bytesize");
@@ -255,20 +254,20 @@ pub(crate) fn quick<'a>(
         let key = quick.word(quick.at)?;
         let quotes = bytes_equal(key, b'"');
         if quotes != 0 {
+            let key = up_to(key, quotes);
+            if matches!(key, FILE | MEMSIZE) {
+                quick.end(&mut fields, tails)?;
+                return Some((object_type, fields));
+            }
             quick.at += quotes.trailing_zeros() as usize / 8;
             quick.eat(b"\":")?;
-            match up_to(key, quotes) {
+            match key {
                 CLASS => fields.class = quick.address()?,
                 VALUE | DEFAULT => {
                     quick.string()?;
                 }
                 STRUCT => fields.detail = Some(quick.string()?),
                 LENGTH | SIZE | IVARS => fields.length = Some(quick.integer()?),
-                FILE => fields.file = Some(quick.string()?),
-                LINE => fields.line = Some(quick.integer()?),
-                METHOD => fields.method = Some(quick.string()?),
-                MEMSIZE => fields.memsize = Some(quick.integer()?),
-                FLAGS => return quick.is_last_object().then_some((object_type, fields)),
                 FROZEN | FSTRING | SHARED => quick.eat(b"true")?,
                 CHILLED => {
                     fields.has_chilled = true;
@@ -277,6 +276,10 @@ pub(crate) fn quick<'a>(
                 _ => return None,
             }
             continue;
+        }
+        if key == GENERATION {
+            quick.end(&mut fields, tails)?;
+            return Some((object_type, fields));
         }
         quick.at += 8;
         match key {
@@ -317,12 +320,78 @@ pub(crate) fn quick<'a>(
                     quick.skip_array()?;
                 }
             }
-            GENERATION => {
-                quick.eat(b"on\":")?;
-                fields.generation = Some(quick.integer()?);
-            }
             _ => return None,
         }
+    }
+}
+
+impl<'a> Quick<'a> {
+    /// Reads the line from the key of `file`, or of what comes instead, to its
+    /// end.
+    #[inline]
+    fn end(&mut self, fields: &mut Fields<'a>, tails: &mut Tails) -> Option<()> {
+        let bytes = &self.line[self.at..];
+        let (slot, tail) = match tails.get(bytes) {
+            Some((slot, tail)) => (Some(slot), *tail),
+            None => {
+                let tail = self.tail()?;
+                (tails.put(bytes, tail), tail)
+            }
+        };
+        let text = |(start, length)| &bytes[start as usize..][..length as usize];
+        fields.file = tail.file.map(text);
+        fields.method = tail.method.map(text);
+        fields.line = tail.line;
+        fields.generation = tail.generation;
+        fields.memsize = tail.memsize;
+        fields.tail = slot;
+        Some(())
+    }
+
+    /// What [`Quick::end`] reads, for the first time.
+    fn tail(&mut self) -> Option<Tail> {
+        const FILE: u64 = word(b"file");
+        const LINE: u64 = word(b"line");
+        const METHOD: u64 = word(b"method");
+        const MEMSIZE: u64 = word(b"memsize");
+        const FLAGS: u64 = word(b"flags");
+        const GENERATION: u64 = word(b"generati");
+        let start = self.at;
+        let mut tail = Tail::default();
+        loop {
+            let key = self.word(self.at)?;
+            let quotes = bytes_equal(key, b'"');
+            if quotes == 0 {
+                self.at += 8;
+                self.eat(b"on\":")?;
+                if key != GENERATION {
+                    return None;
+                }
+                tail.generation = Some(self.integer()?);
+            } else {
+                self.at += quotes.trailing_zeros() as usize / 8;
+                self.eat(b"\":")?;
+                match up_to(key, quotes) {
+                    FILE => tail.file = Some(self.place(start)?),
+                    LINE => tail.line = Some(self.integer()?),
+                    METHOD => tail.method = Some(self.place(start)?),
+                    MEMSIZE => tail.memsize = Some(self.integer()?),
+                    FLAGS => return self.is_last_object().then_some(tail),
+                    _ => return None,
+                }
+            }
+            if self.eat(b", \"").is_none() {
+                return (self.line[self.at..] == *b"}").then_some(tail);
+            }
+        }
+    }
+
+    /// Where the next string is, behind `start`, and its length.
+    fn place(&mut self, start: usize) -> Option<(u16, u16)> {
+        let length = self.string()?.len();
+        // Without the closing quote.
+        let place = self.at - 1 - length - start;
+        Some((u16::try_from(place).ok()?, u16::try_from(length).ok()?))
     }
 }
 
@@ -350,6 +419,7 @@ mod tests {
     #[test]
     fn what_is_read_here_is_what_the_general_loop_reads() {
         let mut taken = 0;
+        let mut tails = Tails::default();
         for line in LINES {
             for at in 0..line.len() {
                 for byte in [line[at], b'"', b'\\', b' ', b'0', b'}', b']', b'g', 0xff] {
@@ -358,7 +428,9 @@ mod tests {
                     line[at] = byte;
                     for wanted in [false, true] {
                         let mut found = Vec::new();
-                        let Some((object_type, fields)) = quick(&line, &mut found, wanted) else {
+                        let Some((object_type, fields)) =
+                            quick(&line, &mut found, wanted, &mut tails)
+                        else {
                             assert!(!is_whole, "usual lines are taken");
                             continue;
                         };
@@ -367,6 +439,10 @@ mod tests {
                         let record = scan(&line, Mode::Strict, &mut expected, wanted)
                             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&line)));
                         assert_eq!(record.kind, LineKind::Object(object_type));
+                        let fields = Fields {
+                            tail: None,
+                            ..fields
+                        };
                         assert_eq!(record.fields, fields);
                         assert_eq!(expected, found);
                     }
