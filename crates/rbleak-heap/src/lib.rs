@@ -23,6 +23,7 @@ mod interner;
 mod issues;
 mod kinds;
 mod known;
+mod look;
 mod mapping;
 mod names;
 mod naming;
@@ -42,6 +43,7 @@ mod version;
 
 pub mod diff;
 pub mod graph;
+pub mod summary;
 pub mod trace;
 
 pub use copy::{CopyError, copy_lines};

@@ -11,7 +11,7 @@ mod tails;
 mod text;
 
 use crate::object_type::ObjectType;
-use cursor::Cursor;
+pub(crate) use cursor::Cursor;
 pub(crate) use quick::quick;
 pub(crate) use tails::{TailSlot, Tails};
 pub(crate) use text::decode;
