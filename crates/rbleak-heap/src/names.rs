@@ -165,6 +165,19 @@ impl Names {
         self.values.get(&value)?.first().map(AsRef::as_ref)
     }
 
+    /// The objects that Ruby code reaches under a name, by address.
+    pub fn find(&self, name: &str) -> Vec<Address> {
+        let has = |names: &Vec<Box<str>>| names.iter().any(|known| **known == *name);
+        let mut found: Vec<Address> = self
+            .values
+            .iter()
+            .filter(|(_, names)| has(names))
+            .map(|(&address, _)| address)
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
     /// The instance variable of `object` that holds `value`, if the agent saw
     /// this very pair.
     pub fn ivar(&self, object: Address, value: Address) -> Option<&str> {
@@ -244,6 +257,8 @@ mod tests {
         let names = Names::read(SIDECAR.as_bytes()).unwrap();
         assert_eq!(names.of_value(address(0x20)), Some("Leaky::STORE"));
         assert_eq!(names.of_value(address(0x28)), Some("Leaky@cache"));
+        assert_eq!(names.find("Leaky::Internal::STORE"), [address(0x20)]);
+        assert_eq!(names.find("STORE"), []);
         assert_eq!(names.of_value(address(0x30)), Some("$seen"));
         assert_eq!(names.ivar(address(0x40), address(0x48)), Some("@token"));
         assert_eq!(names.of_value(address(0x68)), Some("Thread.current[:leak]"));

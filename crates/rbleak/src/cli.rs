@@ -25,6 +25,12 @@ pub(crate) enum Command {
     Path(PathArgs),
     /// What keeps most alive, and with --base what keeps what is new
     Retained(RetainedArgs),
+    /// What a heap is made of: types, classes, lines, ages, slots, equal strings
+    Summary(SummaryArgs),
+    /// Everything of one object: sizes, what it refers to, what refers to it
+    Show(ShowArgs),
+    /// The same in the terminal: dominators, classes, search, paths
+    Explore(ExploreArgs),
     /// The whole way on a small app that leaks
     Demo(DemoArgs),
 }
@@ -383,6 +389,179 @@ alive. Classes, lines and gems count nested objects once, and overlap each other
 Stacks and inline caches count only for what nothing else holds.
 
 Exit codes: 0 told, 2 wrong use or failure.";
+
+/// One table of a summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SummaryTable {
+    /// Internal types
+    Types,
+    /// Classes by bytes
+    Classes,
+    /// Classes by number of objects
+    Instances,
+    /// Classes and the lines that allocated
+    Sites,
+    /// Files that allocated
+    Files,
+    /// Gems that allocated
+    Gems,
+    /// Age in garbage collections
+    Ages,
+    /// Sizes of slots, and free ones
+    Slots,
+    /// Strings with the same value
+    Duplicates,
+    /// The largest Strings
+    Strings,
+    /// The largest Arrays
+    Arrays,
+    /// The largest Hashes
+    Hashes,
+    /// Threads and fibers
+    Threads,
+    /// Records of the virtual machine
+    Imemo,
+    /// Objects implemented in C
+    Structs,
+    /// Named, anonymous and singleton classes
+    Modules,
+}
+
+impl SummaryTable {
+    /// All of them, in the order in which they are shown.
+    pub(crate) const ALL: &[SummaryTable] = &[
+        SummaryTable::Types,
+        SummaryTable::Classes,
+        SummaryTable::Instances,
+        SummaryTable::Sites,
+        SummaryTable::Files,
+        SummaryTable::Gems,
+        SummaryTable::Ages,
+        SummaryTable::Slots,
+        SummaryTable::Duplicates,
+        SummaryTable::Strings,
+        SummaryTable::Arrays,
+        SummaryTable::Hashes,
+        SummaryTable::Threads,
+        SummaryTable::Imemo,
+        SummaryTable::Structs,
+        SummaryTable::Modules,
+    ];
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = TOLD_EXIT_CODES, after_long_help = SUMMARY_HELP)]
+pub(crate) struct SummaryArgs {
+    /// Heap dump: plain, .gz, .zst, or - for stdin
+    #[arg(value_name = "DUMP")]
+    pub(crate) dump: PathBuf,
+
+    /// Only this table; repeat for several [default: all that the dump has]
+    #[arg(long, value_enum, value_name = "TABLE", hide_possible_values = true)]
+    pub(crate) table: Vec<SummaryTable>,
+    /// Show the values of equal Strings
+    #[arg(long)]
+    pub(crate) show_values: bool,
+    /// Rows of each table at most, the others summed up in one; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) limit: usize,
+    /// Names of constants and threads [default: X.names.ndjson.zst beside X.ndjson.zst]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
+    /// Map plain files into memory instead of reading them: not for files that may shrink
+    #[arg(long)]
+    pub(crate) mmap: bool,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the answer to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+const TOLD_EXIT_CODES: &str = "Exit codes: 0 told, 2 wrong use or failure.";
+
+const SUMMARY_HELP: &str = "\
+Examples:
+  rbleak summary C.ndjson.zst
+  rbleak summary --table classes --table gems --limit 50 C.ndjson.zst
+  rbleak summary --table duplicates --show-values C.ndjson.zst
+
+Tables: types, classes, instances, sites, files, gems, ages, slots, duplicates,
+strings, arrays, hashes, threads, imemo, structs, modules. Each adds up to the sum
+in its title; those by type, class, line, file, gem, age and slot to the heap.
+Values of Strings are compared, never shown unless asked for.
+
+Exit codes: 0 told, 2 wrong use or failure.";
+
+#[derive(Debug, Args)]
+#[command(after_help = SHOW_EXIT_CODES, after_long_help = SHOW_HELP)]
+pub(crate) struct ShowArgs {
+    /// Heap dump: plain, .gz, .zst, or - for stdin
+    #[arg(value_name = "DUMP")]
+    pub(crate) dump: PathBuf,
+    /// Address as in the dump, or the name of a constant, a variable or a class
+    #[arg(value_name = "OBJECT")]
+    pub(crate) object: String,
+
+    /// Show its value, if it is a String, a Symbol or a Float
+    #[arg(long)]
+    pub(crate) show_values: bool,
+    /// References and referrers shown at most; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
+    /// Map plain files into memory instead of reading them: not for files that may shrink
+    #[arg(long)]
+    pub(crate) mmap: bool,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the answer to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+const SHOW_EXIT_CODES: &str =
+    "Exit codes: 0 it is in the dump, 2 it is not, wrong use, or failure.";
+
+const SHOW_HELP: &str = "\
+Examples:
+  rbleak show C.ndjson.zst 0x7f26dcdbd0d0
+  rbleak show C.ndjson.zst Leaky::STORE          a name, if rbleak hunt took the dump
+  rbleak show C.ndjson.zst Leaky                 a class or module
+
+References and referrers come with the name of the edge where it is known, what
+keeps most first.
+
+Exit codes: 0 it is in the dump, 2 it is not, wrong use, or failure.";
+
+#[derive(Debug, Args)]
+#[command(after_help = TOLD_EXIT_CODES, after_long_help = EXPLORE_HELP)]
+pub(crate) struct ExploreArgs {
+    /// Heap dump: plain, .gz or .zst
+    #[arg(value_name = "DUMP")]
+    pub(crate) dump: PathBuf,
+
+    /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
+    /// Map plain files into memory instead of reading them: not for files that may shrink
+    #[arg(long)]
+    pub(crate) mmap: bool,
+}
+
+const EXPLORE_HELP: &str = "\
+Examples:
+  rbleak explore C.ndjson.zst
+
+Keys: arrows or h j k l to move, open and close; Enter for what an object refers
+to and what refers to it, Backspace back; / to search for a class, FILE:LINE or an
+address; p for the way to an object; Tab for the next view; ? for all keys; q quits.
+
+Exit codes: 0 left, 2 wrong use or failure.";
 
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 the leak was found, 2 failure, 3 it was not found.")]

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod derailed;
 mod exit;
+mod explore;
 mod files;
 mod findings;
 mod held;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
         Command::Diff(args) => commands::diff::run(args),
         Command::Path(args) => commands::path::run(args),
         Command::Retained(args) => commands::retained::run(args),
+        Command::Summary(args) => commands::summary::run(args),
+        Command::Show(args) => commands::show::run(args),
+        Command::Explore(args) => commands::explore::run(args),
         Command::Demo(args) => commands::demo::run(args),
     };
     let status = result.unwrap_or_else(|error| {

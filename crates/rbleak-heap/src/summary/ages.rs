@@ -1,8 +1,8 @@
 //! How old objects are, in collections.
 
 use super::add;
-use crate::graph::Count;
 use crate::Heap;
+use crate::graph::Count;
 
 /// Objects that are about as old as each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

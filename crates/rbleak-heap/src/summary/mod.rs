@@ -177,10 +177,7 @@ impl<'h> Summary<'h> {
 
     /// Parts by what all objects of a kind have in common; objects without a
     /// key are in none.
-    fn parts<K: Hash + Ord>(
-        &self,
-        key: impl Fn(&'h Heap, ObjectId) -> Option<K>,
-    ) -> Vec<Part<K>> {
+    fn parts<K: Hash + Ord>(&self, key: impl Fn(&'h Heap, ObjectId) -> Option<K>) -> Vec<Part<K>> {
         let mut counts: FxHashMap<K, Count> = FxHashMap::default();
         for &(id, count) in &self.kinds {
             if let Some(key) = key(self.heap, id) {

@@ -3,6 +3,12 @@
 
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod explore;
 pub(crate) mod hunt;
+mod one;
 pub(crate) mod path;
 pub(crate) mod retained;
+pub(crate) mod show;
+pub(crate) mod summary;
+
+pub(crate) use one::place;
