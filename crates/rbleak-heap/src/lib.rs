@@ -7,6 +7,56 @@
 //!
 //! This crate prints nothing, reads neither environment nor clock, and knows
 //! neither processes nor reports.
+//!
+//! # Three questions
+//!
+//! What is biggest, who holds it, what grew? `examples/three_questions.rs` asks
+//! them of two files; here of a few lines.
+//!
+//! ```
+//! use rbleak_heap::graph::{Dominators, GraphInput};
+//! use rbleak_heap::trace::Paths;
+//! use rbleak_heap::{Heap, Identity, Names, ReadOptions, diff};
+//!
+//! let before = r#"{"type":"ROOT", "root":"vm", "references":["0x4000"]}
+//! {"address":"0x4000", "type":"MODULE", "name":"Leaky", "references":["0x4028"], "memsize":200}
+//! {"address":"0x4028", "type":"ARRAY", "length":0, "memsize":40}
+//! "#;
+//! let after = r#"{"type":"ROOT", "root":"vm", "references":["0x4000"]}
+//! {"address":"0x4000", "type":"MODULE", "name":"Leaky", "references":["0x4028"], "memsize":200}
+//! {"address":"0x4028", "type":"ARRAY", "length":1, "references":["0x4050"], "memsize":40}
+//! {"address":"0x4050", "type":"STRING", "bytesize":9000, "memsize":9040}
+//! "#;
+//! let options = ReadOptions::default();
+//! let heaps = [
+//!     Heap::read(before.as_bytes(), "before", &options)?,
+//!     Heap::read(after.as_bytes(), "after", &options)?,
+//! ];
+//! let heap = &heaps[1];
+//!
+//! // What is biggest?
+//! let names = Names::default();
+//! let dominators = Dominators::new(GraphInput {
+//!     heap,
+//!     names: &names,
+//!     is_tool_file: &|_| false,
+//! })?;
+//! let biggest = dominators.top()[0];
+//! assert_eq!(heap.name(biggest), Some("Leaky"));
+//! assert_eq!(dominators.retained_size(biggest).0, 200 + 40 + 9040);
+//!
+//! // What grew?
+//! let found = diff(&heaps, Identity::Auto)?;
+//! let [new] = found.survivors() else { panic!("one object is new") };
+//! assert_eq!(heap.shallow_size(new.id).0, 9040);
+//!
+//! // Who holds it?
+//! let path = Paths::new(heap, &names).to(new.id).expect("a root leads there");
+//! assert_eq!(path.name.to_string(), "Leaky (the class itself)");
+//! let steps: Vec<_> = path.steps.iter().map(|(_, step)| &*step.object).collect();
+//! assert_eq!(steps, ["internal Array (1)", "STRING (internal)"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod builder;
 mod chunks;

@@ -285,7 +285,9 @@ impl Teller<'_> {
                 .map(|(key, value)| format!("{key} {value}"))
                 .collect();
             let fields: BTreeMap<_, _> = detail.fields.iter().cloned().collect();
-            fact("fields", words.join(" · "), json!(fields));
+            if !words.is_empty() {
+                fact("fields", words.join(" · "), json!(fields));
+            }
             fact("flags", detail.flags.join(" · "), json!(detail.flags));
             self.value(detail, &mut facts);
         }
@@ -332,6 +334,7 @@ impl Teller<'_> {
     fn path(&self, path: Option<&PathTo>) -> String {
         let Some(path) = path else {
             return match self.dominators.layer(self.id) {
+                _ if self.dominators.heap().is_partial() => "(this dump has no roots)".to_owned(),
                 Layer::Unreached => "nothing: garbage when the dump was taken".to_owned(),
                 _ => "what measures only: the allocation tracer or rbleak's agent".to_owned(),
             };

@@ -221,6 +221,14 @@ impl Teller<'_> {
         if !self.args.show_values && !self.strings.duplicates.is_empty() {
             say("values are not shown: --show-values shows them".to_owned());
         }
+        let tracer = Some("ObjectTracing/allocation_info_tracer");
+        let structs = self.summary.structs();
+        if let Some(part) = structs.iter().find(|part| part.key == tracer) {
+            say(format!(
+                "{} of the total are the allocation tracer's own table",
+                part.count.bytes
+            ));
+        }
         let modules = self.summary.modules();
         let has = |kind| modules.iter().any(|part| part.key == kind);
         if has(ModuleKind::Class) && !has(ModuleKind::SingletonClass) && !self.heap.is_partial() {

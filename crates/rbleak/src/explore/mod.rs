@@ -9,6 +9,8 @@ mod list;
 mod model;
 mod state;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod view;
 
