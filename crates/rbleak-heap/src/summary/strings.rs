@@ -51,7 +51,9 @@ impl Strings {
         let mut from = 0;
         while from < values.len() {
             let hash = values[from].hash;
-            let alike = values[from..].partition_point(|value| value.hash == hash);
+            // Most values are alone: a search would cost more than a look.
+            let alike = values[from..].iter();
+            let alike = alike.take_while(|value| value.hash == hash).count();
             let members = values[from..from + alike]
                 .iter()
                 .filter_map(|value| heap.find(Address(value.address)))

@@ -270,10 +270,9 @@ impl App {
         };
         match key {
             Key::Char(c) => text.push(c),
+            Key::Backspace if text.is_empty() => self.prompt = None,
             Key::Backspace => {
-                if text.pop().is_none() {
-                    self.prompt = None;
-                }
+                text.pop();
             }
             Key::Escape => self.prompt = None,
             Key::Enter => {
