@@ -226,6 +226,19 @@ mod tests {
     }
 
     #[test]
+    fn no_damage_to_a_line_is_fatal() {
+        let line = br#"{"address":"0x10", "type":"FLOAT", "value":"1.5", "x":[{}], "flags":{"old":true, "age":3}}"#;
+        for at in 0..line.len() {
+            let _ = Detail::of(&line[..at]);
+            for byte in [b'"', b'\\', b'{', b'}', b'[', b',', b' ', b'9', 0, 0xff] {
+                let mut line = line.to_vec();
+                line[at] = byte;
+                let _ = Detail::of(&line);
+            }
+        }
+    }
+
+    #[test]
     fn objects_are_found_in_files_and_streams() {
         let text = "{\"address\":\"0x10\", \"type\":\"FLOAT\", \"value\":\"1.5\"}\n\
                     {\"address\":\"0x18\", \"type\":\"FLOAT\", \"value\":\"2.5\"}\n";

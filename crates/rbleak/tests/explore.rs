@@ -221,6 +221,17 @@ fn ctrl_c_and_signals_leave_the_terminal_as_it_was() {
     }
 }
 
+/// F12 panics in builds for tests.
+#[cfg(debug_assertions)]
+#[test]
+fn a_panic_leaves_the_terminal_as_it_was_and_is_told() {
+    let mut session = Session::open(&[]);
+    session.expect("Leaky (module)");
+    session.keys("\x1b[24~");
+    session.expect("asked for with F12");
+    assert_eq!(session.ended().code(), Some(101));
+}
+
 #[test]
 fn no_colour_where_none_is_wanted() {
     for (environment, is_colored) in [(&[("NO_COLOR", "1")][..], false), (&[], true)] {

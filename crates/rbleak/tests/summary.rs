@@ -76,14 +76,11 @@ fn every_table_adds_up_on_every_dump() {
                 let rows = tables[table]["rows"].as_array().expect("rows");
                 rows.iter().filter_map(|row| row[key].as_u64()).sum()
             };
+            let all = summary(&["--format", "json", "--limit", "0", "--table", "types", path]);
+            let by_type = all.json()["tables"]["types"]["rows"].clone();
             let of_types = |types: &[&str]| -> (u64, u64) {
-                let all = summary(&["--format", "json", "--limit", "0", "--table", "types", path]);
-                let json = all.json();
-                let rows = json["tables"]["types"]["rows"].as_array().cloned();
-                let rows = rows.unwrap_or_default();
-                let of = rows
-                    .iter()
-                    .filter(|row| types.iter().any(|known| row["type"] == *known));
+                let rows = by_type.as_array().expect("rows").iter();
+                let of = rows.filter(|row| types.iter().any(|known| row["type"] == *known));
                 of.fold((0, 0), |(objects, bytes), row| {
                     let number = |key: &str| row[key].as_u64().unwrap_or(0);
                     (objects + number("objects"), bytes + number("bytes"))

@@ -213,6 +213,28 @@ mod tests {
         }
     }
 
+    /// Whatever damage does to a line, it is read as far as it goes.
+    #[test]
+    fn no_damage_to_a_line_is_fatal() {
+        let line = br#"{"address":"0x10", "type":"STRING", "slot_size":40, "bytesize":3, "value":"a\"b", "references":["0x8"], "memsize":40, "flags":{"old":true}}"#;
+        for at in 0..line.len() {
+            let _ = fields(&line[..at]);
+            for byte in [b'"', b'\\', b'{', b'}', b'[', b',', b' ', b'9', 0, 0xff] {
+                let mut line = line.to_vec();
+                line[at] = byte;
+                let found = fields(&line);
+                if let Ok(json) = serde_json::from_slice::<serde_json::Value>(&line)
+                    && found.address == 0x10
+                    && json["type"] == "STRING"
+                {
+                    let is_it = |raw: &[u8]| json["value"] == crate::scan::decode(raw).0;
+                    let is_empty = json["bytesize"] == 0;
+                    assert!(found.value.is_none_or(is_it) || is_empty, "{json}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_page_with_slots_of_two_sizes_has_none() {
         let line = |address: u64, size| {
