@@ -8,6 +8,9 @@
 //! the sizes of its named [`Container`]s, and told to write heap dumps and the
 //! names that go with them.
 //!
+//! What is kept of a hunt is a run's folder: [`manifest`] says what stands in
+//! its `manifest.json`, and [`RecordedRun`] finds its dumps again.
+//!
 //! This crate moves bytes and counts. It does not know what a dump says, nor
 //! what makes a series of samples a leak. It never prints and reads neither
 //! the environment (the caller passes it in [`Launch`]) nor any
@@ -25,8 +28,10 @@ mod error;
 mod http;
 mod interrupt;
 mod launch;
+pub mod manifest;
 mod private_directory;
 pub mod protocol;
+mod recorded;
 
 pub use agent::{About, DumpMethod, DumpTaken, Sample};
 pub use app::{App, Load};
@@ -34,3 +39,4 @@ pub use census::Container;
 pub use error::CaptureError;
 pub use interrupt::Interrupt;
 pub use launch::{Launch, Mode, Request};
+pub use recorded::{RecordedDump, RecordedRun, RunError};

@@ -212,11 +212,12 @@ pub(crate) enum GroupArg {
     Method,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = EXIT_CODES, after_long_help = DIFF_HELP)]
 pub(crate) struct DiffArgs {
-    /// Heap dumps in the order in which they were taken: plain, .gz, .zst, or - for stdin
-    #[arg(required = true, num_args = 2.., value_name = "DUMP")]
+    /// Heap dumps in the order in which they were taken: plain, .gz, .zst, - for stdin, or a
+    /// run's folder for all of its dumps
+    #[arg(required = true, num_args = 1.., value_name = "DUMP")]
     pub(crate) dumps: Vec<PathBuf>,
 
     /// Group rows by
@@ -262,19 +263,19 @@ Examples:
   rbleak diff A.json B.json C.json               in B and in C, not in A: retained
   rbleak diff A.json B.json                      in B and not in A: allocated
   rbleak diff --app --by class A.zst B.zst C.zst
-  rbleak diff --holders .rbleak/TIME/?.ndjson.zst      who holds it, by name
+  rbleak diff --holders .rbleak/TIME             the dumps of a run: who holds it, by name
   rbleak diff --format heapy --identity address A.json B.json C.json
 
 Exit codes: 0 no growth, 1 growth, 2 wrong use or failure.";
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = PATH_EXIT_CODES, after_long_help = PATH_HELP)]
 #[command(
     override_usage = "rbleak path [OPTIONS] <DUMP> <OBJECT | --class NAME | --site FILE:LINE>"
 )]
 #[command(group = clap::ArgGroup::new("target").required(true))]
 pub(crate) struct PathArgs {
-    /// Heap dump: plain, .gz, .zst, or - for stdin
+    /// Heap dump: plain, .gz, .zst, - for stdin, or a run's folder for its last one
     #[arg(value_name = "DUMP")]
     pub(crate) dump: PathBuf,
     /// Address of the object, as in the dump
@@ -336,13 +337,14 @@ pub(crate) enum RetainedBy {
     Gem,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = RETAINED_EXIT_CODES, after_long_help = RETAINED_HELP)]
 pub(crate) struct RetainedArgs {
-    /// Heap dump: plain, .gz, .zst, or - for stdin
+    /// Heap dump: plain, .gz, .zst, - for stdin, or a run's folder for its last one
     #[arg(value_name = "DUMP")]
     pub(crate) dump: PathBuf,
-    /// Earlier dump of the same process: what is new since, by the old object that keeps it
+    /// Earlier dump of the same process, or a run's folder for its first: what is new since, by
+    /// the old object that keeps it
     #[arg(long, value_name = "DUMP")]
     pub(crate) base: Option<PathBuf>,
 

@@ -13,6 +13,7 @@ mod files;
 mod findings;
 mod held;
 mod hunt;
+mod inputs;
 mod run;
 mod shell;
 mod sources;

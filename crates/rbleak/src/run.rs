@@ -3,112 +3,29 @@
 //! `manifest.json` says what was hunted and how it ended, `samples.csv` holds
 //! the figures, `report.json` the answer, `app.log` what the app wrote, and
 //! `*.ndjson.zst` the heap dumps with their sidecars of names. Everything that
-//! the diagnosis needs is in it.
+//! the diagnosis needs is in it. What the manifest says, and how a run is read
+//! again, is in `rbleak_capture`.
 
 use crate::files::{create_private_directory, write_atomically};
 use anyhow::{Context, Result};
 use jiff::ZonedDateTime;
+pub(crate) use rbleak_capture::manifest::{AppFacts, DumpRecord, LoadFacts, Manifest, Status};
+use rbleak_capture::manifest::{MANIFEST_FILE, SCHEMA};
 use rbleak_trend::RoundSample;
-use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// What was hunted, with what, and how it ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    pub(crate) schema: String,
-    pub(crate) rbleak_version: String,
-    /// RFC 3339.
-    pub(crate) started: String,
-    pub(crate) status: Status,
-    /// Why it failed, in one sentence.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<String>,
-    pub(crate) app: AppFacts,
-    pub(crate) load: LoadFacts,
-    pub(crate) dumps: Vec<DumpRecord>,
-}
-
-/// How far a run came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Status {
-    Running,
-    Complete,
-    Interrupted,
-    Failed,
-}
-
-/// The app as it really ran.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct AppFacts {
-    /// `config.ru`, the command, or the code.
-    pub(crate) target: String,
-    /// `in process`, `server`, `code`.
-    pub(crate) mode: String,
-    /// The app's folder; sites below it are shown relative to it.
-    pub(crate) directory: PathBuf,
-    /// The agent's folder: what was allocated there is rbleak's own.
-    pub(crate) agent_directory: PathBuf,
-    /// `Rack 2.2.22`, `Rails 6.1.7`, … as loaded.
-    pub(crate) frameworks: Vec<String>,
-    pub(crate) ruby: Option<String>,
-    pub(crate) pid: Option<u32>,
-    /// The allocator in one line.
-    pub(crate) allocator: Option<String>,
-    pub(crate) allocator_kind: Option<String>,
-    /// Where the figures of malloc come from.
-    pub(crate) malloc_source: Option<String>,
-}
-
-/// What was done to the app.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct LoadFacts {
-    pub(crate) paths: Vec<String>,
-    pub(crate) warmup: u64,
-    pub(crate) requests_per_round: u64,
-    pub(crate) rounds: u32,
-    /// Requests under way at once, over HTTP.
-    pub(crate) concurrency: Option<usize>,
-    /// Seconds from the start of the boot to the verdict.
-    pub(crate) seconds: f64,
-    /// Seconds of that spent booting.
-    pub(crate) boot_seconds: f64,
-    /// Where requests were redirected to, if they were.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) redirected_to: Option<String>,
-}
-
-/// One heap dump of the run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct DumpRecord {
-    /// `A`, `B`, `C`.
-    pub(crate) label: String,
-    /// Within the run's folder; gone when dumps are not kept.
-    pub(crate) file: String,
-    /// The sidecar of names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) names: Option<String>,
-    /// Requests since the first sample.
-    pub(crate) requests: u64,
-    /// Compressed.
-    pub(crate) file_bytes: u64,
-}
-
-pub(crate) const SCHEMA: &str = "rbleak/run/v1";
-
-impl Manifest {
-    pub(crate) fn new(started: &ZonedDateTime, app: AppFacts, load: LoadFacts) -> Manifest {
-        Manifest {
-            schema: SCHEMA.to_owned(),
-            rbleak_version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: started.timestamp().to_string(),
-            status: Status::Running,
-            error: None,
-            app,
-            load,
-            dumps: Vec::new(),
-        }
+/// The manifest of a hunt that begins.
+pub(crate) fn begun(started: &ZonedDateTime, app: AppFacts, load: LoadFacts) -> Manifest {
+    Manifest {
+        schema: SCHEMA.to_owned(),
+        rbleak_version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: started.timestamp().to_string(),
+        status: Status::Running,
+        error: None,
+        app,
+        load,
+        dumps: Vec::new(),
     }
 }
 
@@ -161,9 +78,7 @@ impl RunDirectory {
 
     /// Writes the manifest as it stands.
     pub(crate) fn save(&self) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(&self.manifest)?;
-        text.push('\n');
-        self.write("manifest.json", text.as_bytes())
+        self.write(MANIFEST_FILE, self.manifest.to_json()?.as_bytes())
     }
 
     pub(crate) fn write(&self, file: &str, bytes: &[u8]) -> Result<()> {

@@ -122,8 +122,8 @@ fn demo_hunt(folder: &Path, quiet: bool) -> Result<HuntArgs> {
 }
 
 fn recorded() -> Result<Conclusion> {
-    let manifest: Manifest =
-        serde_json::from_str(MANIFEST).context("the recorded manifest is damaged")?;
+    let manifest =
+        Manifest::parse(MANIFEST.as_bytes()).context("the recorded manifest is damaged")?;
     let Some(samples) = parse_samples(SAMPLES) else {
         bail!("the recorded samples are damaged");
     };

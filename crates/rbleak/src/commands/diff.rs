@@ -4,11 +4,12 @@ use crate::cli::{DiffArgs, DiffFormat, Format, GroupArg, IdentityArg};
 use crate::exit::ExitStatus;
 use crate::files::write_atomically;
 use crate::findings::{Words, finding, grower_finding};
-use crate::held::{Evidence, held, names_beside, read_names};
-use crate::run::{Manifest, SCHEMA};
+use crate::held::{Evidence, held, read_names};
+use crate::inputs;
 use crate::shell;
 use crate::sources::Sources;
 use anyhow::{Context, Result, anyhow, bail};
+use rbleak_capture::RecordedRun;
 use rbleak_heap::diff::{AddressOnly, GrowthRow, IdentityUsed, Severity};
 use rbleak_heap::{
     Diff, Filter, Group, GroupBy, Heap, Identity, IssueKind, Key, Names, ReadOptions, copy_lines,
@@ -23,6 +24,12 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &DiffArgs) -> Result<ExitStatus> {
+    let dumps = inputs::dumps(&args.dumps)?;
+    let args = &DiffArgs {
+        dumps: inputs::paths(&dumps),
+        names: args.names.clone().or_else(|| dumps.last()?.names.clone()),
+        ..args.clone()
+    };
     check(args)?;
     let filter = Filter {
         only: args
@@ -88,9 +95,8 @@ fn format_of(args: &DiffArgs) -> Format {
 
 /// Who holds what is new, as a hunt says it; rates are per dump.
 fn holders(args: &DiffArgs, heaps: Vec<Heap>, filter: &Filter) -> Result<Block> {
-    let beside = args.dumps.last().and_then(|dump| names_beside(dump));
-    let names = match args.names.clone().or(beside) {
-        Some(path) => read_names(&path)?,
+    let names = match &args.names {
+        Some(path) => read_names(path)?,
         None => Names::default(),
     };
     let counts = (0..heaps.len() as u64).collect();
@@ -134,14 +140,18 @@ fn holders(args: &DiffArgs, heaps: Vec<Heap>, filter: &Filter) -> Result<Block> 
 /// Where rbleak's agent lay, if the dump is one of a run: what was allocated
 /// there is no finding.
 pub(super) fn agent_directory(dump: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(dump.parent()?.join("manifest.json")).ok()?;
-    let manifest: Manifest = serde_json::from_str(&text).ok()?;
-    (manifest.schema == SCHEMA).then_some(manifest.app.agent_directory)
+    Some(RecordedRun::manifest_beside(dump)?.app.agent_directory)
 }
 
 /// Refuses what would lose data or cannot work, before anything is read.
 fn check(args: &DiffArgs) -> Result<()> {
     let is_stdin = |path: &Path| path == Path::new("-");
+    if let [only] = args.dumps.as_slice() {
+        bail!(
+            "one dump is nothing to compare: give another beside {}, or a run's folder with several",
+            only.display()
+        );
+    }
     if args.dumps.iter().filter(|path| is_stdin(path)).count() > 1 {
         bail!("- (stdin) can be one of the dumps only: give files for the others");
     }

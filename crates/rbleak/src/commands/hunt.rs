@@ -7,7 +7,7 @@ use crate::hunt::diagnose::diagnose;
 use crate::hunt::document::{RunLine, Told, document};
 use crate::hunt::measure::{Measured, measure};
 use crate::hunt::plan::Plan;
-use crate::run::{AppFacts, LoadFacts, Manifest, RunDirectory, Status};
+use crate::run::{AppFacts, LoadFacts, RunDirectory, Status, begun};
 use crate::shell::{self, Progress};
 use crate::sources::Sources;
 use anyhow::{Context, Result};
@@ -51,7 +51,7 @@ pub(crate) fn hunt(plan: &Plan, here: &Path, all: bool) -> Result<Conclusion> {
         },
         ..LoadFacts::default()
     };
-    let mut run = RunDirectory::create(&plan.run_parent, &now, Manifest::new(&now, app, load))?;
+    let mut run = RunDirectory::create(&plan.run_parent, &now, begun(&now, app, load))?;
     let progress = Progress::new(plan.quiet);
     let margins = Margins::default();
     let result = measure(plan, &mut run, &interrupt, &progress, &margins)

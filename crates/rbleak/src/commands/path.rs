@@ -2,6 +2,7 @@
 
 use crate::cli::PathArgs;
 use crate::exit::ExitStatus;
+use crate::inputs::{self, Which};
 use crate::shell;
 use anyhow::{Context, Result, anyhow, bail};
 use rbleak_heap::trace::{HolderName, PathRow, PathTo, PathTree, Paths};
@@ -18,6 +19,11 @@ const MAX_SUGGESTIONS: usize = 3;
 
 /// Runs the command.
 pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
+    let input = inputs::dump(&args.dump, Which::Last)?;
+    let args = &PathArgs {
+        dump: input.path,
+        ..args.clone()
+    };
     check(args)?;
     let target = Target::parse(args)?;
     let options = ReadOptions::default().map(args.mmap);
@@ -27,7 +33,7 @@ pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
         Heap::open(&args.dump, &options)?
     };
     let ids = target.find(&heap)?;
-    let names = names(args)?;
+    let names = names(args, input.names)?;
     let mut document = Document::new("rbleak/path/v1");
     let none = Names::default();
     let paths = Paths::new(&heap, names.as_ref().unwrap_or(&none));
@@ -223,13 +229,9 @@ fn edits(a: &str, b: &str) -> usize {
 }
 
 /// The names given, or those beside the dump; `None` where there are none.
-fn names(args: &PathArgs) -> Result<Option<Names>> {
-    let path = match &args.names {
-        Some(path) => path.clone(),
-        None => match beside(&args.dump).filter(|path| path.is_file()) {
-            Some(path) => path,
-            None => return Ok(None),
-        },
+fn names(args: &PathArgs, beside: Option<PathBuf>) -> Result<Option<Names>> {
+    let Some(path) = args.names.clone().or(beside) else {
+        return Ok(None);
     };
     let read = || -> std::io::Result<Names> {
         let mut reader = BufReader::new(File::open(&path)?);
@@ -254,13 +256,6 @@ fn names(args: &PathArgs) -> Result<Option<Names>> {
         ));
     }
     Ok(Some(names))
-}
-
-/// `C.names.ndjson.zst` for `C.ndjson.zst`.
-fn beside(dump: &Path) -> Option<PathBuf> {
-    let name = dump.file_name()?.to_str()?;
-    let (stem, ending) = name.split_once(".ndjson")?;
-    Some(dump.with_file_name(format!("{stem}.names.ndjson{ending}")))
 }
 
 /// The finding for one object.
@@ -511,17 +506,6 @@ mod tests {
         ] {
             assert_eq!((edits(a, b), edits(b, a)), (distance, distance));
         }
-    }
-
-    #[test]
-    fn names_lie_beside_their_dump() {
-        let beside = |dump: &str| beside(Path::new(dump)).map(|path| path.display().to_string());
-        assert_eq!(
-            beside("run/C.ndjson.zst").as_deref(),
-            Some("run/C.names.ndjson.zst")
-        );
-        assert_eq!(beside("C.ndjson").as_deref(), Some("C.names.ndjson"));
-        assert_eq!(beside("heap.json"), None);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use super::diff::{
 };
 use crate::cli::{RetainedArgs, RetainedBy};
 use crate::exit::ExitStatus;
-use crate::held::{names_beside, read_names};
+use crate::held::read_names;
+use crate::inputs::{self, Which};
 use crate::shell;
 use anyhow::{Result, bail};
 use rbleak_heap::diff::{IdentityUsed, Severity};
@@ -17,7 +18,7 @@ use rbleak_heap::{GroupBy, Heap, Identity, Names, ObjectId, ObjectType, ReadOpti
 use rbleak_report::{Align, Block, Document, Fact, Note, Row, Table, Value, json};
 use rbleak_units::Bytes;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Steps of a way shown at most.
 const MAX_STEPS: usize = 5;
@@ -28,6 +29,14 @@ const TREE_MIN: f64 = 1.0;
 
 /// Runs the command.
 pub(crate) fn run(args: &RetainedArgs) -> Result<ExitStatus> {
+    let input = inputs::dump(&args.dump, Which::Last)?;
+    let base = args.base.as_deref();
+    let base = base.map(|base| inputs::dump(base, Which::First));
+    let args = &RetainedArgs {
+        dump: input.path,
+        base: base.transpose()?.map(|base| base.path),
+        ..args.clone()
+    };
     check(args)?;
     let heaps = read(args)?;
     let [.., heap] = heaps.as_slice() else {
@@ -35,7 +44,7 @@ pub(crate) fn run(args: &RetainedArgs) -> Result<ExitStatus> {
     };
     heaps.iter().for_each(report_issues);
     usable(args, heap)?;
-    let names = names(args)?;
+    let names = names(args, input.names)?;
     let agent = agent_directory(&args.dump);
     let is_tool_file = |file: &str| {
         agent
@@ -127,8 +136,8 @@ fn usable(args: &RetainedArgs, heap: &Heap) -> Result<()> {
     Ok(())
 }
 
-fn names(args: &RetainedArgs) -> Result<Names> {
-    let Some(path) = args.names.clone().or_else(|| names_beside(&args.dump)) else {
+fn names(args: &RetainedArgs, beside: Option<PathBuf>) -> Result<Names> {
+    let Some(path) = args.names.clone().or(beside) else {
         return Ok(Names::default());
     };
     let names = read_names(&path)?;

@@ -398,7 +398,7 @@ fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
             json!({ "path": run.path, "dumps": run.dumps, "dump_bytes": run.bytes }),
         );
         if run.dumps > 0 {
-            fact = fact.hint(format!("rbleak diff {}/?.ndjson.zst", run.path));
+            fact = fact.hint(format!("rbleak diff {}", run.path));
         }
         facts.push(fact);
     }
