@@ -1,5 +1,5 @@
 //! Reads dumps and says how long that took: `cargo run --release --example
-//! read -- [--no-references] [--no-map] FILE…`; of several files it also
+//! read -- [--no-references] FILE…`; of several files it also
 //! times the diff.
 #![allow(clippy::print_stdout)]
 
@@ -12,7 +12,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for argument in std::env::args().skip(1) {
         match &*argument {
             "--no-references" => options = options.references(false),
-            "--no-map" => options = options.map(false),
             path => {
                 let start = Instant::now();
                 let heap = Heap::open(path, &options)?;

@@ -5,6 +5,7 @@
 
 use crate::builder::Builder;
 use crate::input::{BLOCK, Plain, Window};
+use crate::memory::Meter;
 use crate::parallel;
 use crate::reader::{Reader, Stop};
 use crate::sniff::{START_BYTES, surely_starts_a_record};
@@ -32,6 +33,7 @@ pub(crate) fn read(
     references: bool,
     part_bytes: u64,
     threads: usize,
+    meter: &Meter<'_>,
 ) -> io::Result<Vec<(Reader, Result<(), Stop>)>> {
     let part_bytes = match part_bytes {
         0 if threads == 1 => u64::MAX,
@@ -57,7 +59,7 @@ pub(crate) fn read(
         let mut builder = Builder::new(references);
         builder.columns.reserve(rows);
         let mut reader = Reader::new(builder, is_first, is_last);
-        let outcome = reader.run(&mut plain.window(part, block));
+        let outcome = reader.run(&mut plain.window(part, block), meter);
         (reader, outcome)
     }))
 }
@@ -79,9 +81,8 @@ fn cuts(plain: &Plain, part_bytes: u64, block: usize) -> io::Result<Vec<u64>> {
 /// that begins at `from`; `None` if there is none before `to`.
 fn record_start(mut window: Window, from: u64, to: u64) -> io::Result<Option<u64>> {
     let mut at = from;
-    while let Some(end) = window.newline(0)? {
-        window.advance(end + 1);
-        at += end as u64 + 1;
+    while let Some(passed) = window.skip_line()? {
+        at += passed;
         if at >= to {
             break;
         }

@@ -3,8 +3,7 @@
 //! A second pass over the file: a heap keeps no text.
 
 use crate::error::ReadError;
-use crate::input;
-use crate::read::ReadOptions;
+use crate::input::{self, LongLines};
 use crate::scan::{Mode, address_of, scan};
 use crate::sniff::starts_a_record;
 use rbleak_units::Address;
@@ -32,11 +31,10 @@ pub enum CopyError {
 /// If the dump cannot be read or the copy not written.
 pub fn copy_lines(
     path: &Path,
-    options: &ReadOptions,
     mut keep: impl FnMut(Address) -> bool,
     out: &mut impl Write,
 ) -> Result<u64, CopyError> {
-    let mut window = input::open(path, options.map)?.window();
+    let mut window = input::open(path, LongLines::AsTheyAre)?.window();
     let mut copied = 0;
     let mut is_kept = false;
     let mut at = 0_u64;

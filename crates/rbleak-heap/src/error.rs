@@ -2,6 +2,7 @@
 //!
 //! A bad line is none of them: see [`crate::Issues`].
 
+use rbleak_units::Bytes;
 use std::io;
 
 /// Why a dump could not be read at all. Each message says what happened,
@@ -62,6 +63,20 @@ pub enum ReadError {
         at: u64,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// It would take more memory than is allowed.
+    #[error(
+        "{name} needs {}{needed} of memory, and {allowed} are allowed: allow more, or take a machine with more", if *is_least { "more than " } else { "about " }
+    )]
+    TooLarge {
+        /// The file.
+        name: String,
+        /// At the peak, with the analysis.
+        needed: Bytes,
+        /// See [`crate::Memory`].
+        allowed: Bytes,
+        /// It may be more: the length of the input is not known.
+        is_least: bool,
     },
     /// More than 4,294,967,295 objects, references or strings.
     #[error("{name} has more than 4 294 967 294 {what}; rbleak cannot read a heap that large")]

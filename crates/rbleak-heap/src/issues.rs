@@ -39,6 +39,8 @@ pub enum Reason {
     NotJson,
     /// JSON, but no line of a heap dump.
     NotADumpLine,
+    /// A part of the file was never written, and reads as NULs.
+    Hole,
 }
 
 impl fmt::Display for Reason {
@@ -52,6 +54,7 @@ impl fmt::Display for Reason {
             Reason::StaleBytes => "stale bytes in a method name (a bug of Ruby 3.0.0 to 3.1.2)",
             Reason::NotJson => "not JSON",
             Reason::NotADumpLine => "JSON, but no line of a heap dump",
+            Reason::Hole => "NUL bytes where a part of the file was never written",
         })
     }
 }
@@ -67,24 +70,51 @@ pub struct Issue {
     pub reason: Reason,
 }
 
-/// The dump stops before its end.
+/// The dump stops before its end, or is not one dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truncation {
     /// The incomplete line, or the one after the last complete line.
     pub line: u64,
-    /// What the decompressor said, if it is the compressed file that is cut
-    /// or damaged; `None` if the dump itself ends in the middle of a line.
-    pub decompression: Option<String>,
+    /// How that is known.
+    pub cause: Cut,
+}
+
+/// How it is known that a dump is not whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cut {
+    /// The dump ends in the middle of a line.
+    MidLine,
+    /// What the decompressor said: the compressed file is cut or damaged.
+    Decompression(String),
+    /// The file got shorter while it was read.
+    Shrunk,
+    /// The file got longer while it was read: it is still being written.
+    Growing,
+    /// The file was written to while it was read.
+    Rewritten,
 }
 
 impl fmt::Display for Truncation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.decompression {
-            None => write!(f, "the dump ends in the middle of line {}", self.line),
-            Some(message) => write!(
+        let line = self.line;
+        match &self.cause {
+            Cut::MidLine => write!(f, "the dump ends in the middle of line {line}"),
+            Cut::Decompression(message) => write!(
                 f,
-                "the compressed file ends early or is damaged, at line {}: {message}",
-                self.line
+                "the compressed file ends early or is damaged, at line {line}: {message}"
+            ),
+            Cut::Shrunk => write!(
+                f,
+                "the file got shorter while it was read, and ends before line {line}"
+            ),
+            Cut::Growing => write!(
+                f,
+                "the file is still being written, and was read up to line {line}"
+            ),
+            Cut::Rewritten => write!(
+                f,
+                "the file was written to while it was read, up to line {line}"
             ),
         }
     }
@@ -153,9 +183,11 @@ impl Issues {
     }
 
     pub(crate) fn truncate(&mut self, line: u64, decompression: Option<String>) {
-        self.truncation = Some(Truncation {
-            line,
-            decompression,
-        });
+        let cause = decompression.map_or(Cut::MidLine, Cut::Decompression);
+        self.cut(line, cause);
+    }
+
+    pub(crate) fn cut(&mut self, line: u64, cause: Cut) {
+        self.truncation = Some(Truncation { line, cause });
     }
 }

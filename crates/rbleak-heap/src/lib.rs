@@ -58,6 +58,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod builder;
 mod chunks;
 mod columns;
@@ -76,6 +78,7 @@ mod kinds;
 mod known;
 mod look;
 mod mapping;
+mod memory;
 mod names;
 mod naming;
 mod neighbours;
@@ -91,6 +94,7 @@ mod scan;
 mod shapes;
 mod sites;
 mod sniff;
+mod stream;
 mod version;
 
 pub mod diff;
@@ -106,7 +110,8 @@ pub use group::{Filter, Group, GroupBy, Key, group};
 pub use heap::{Heap, TypeCount};
 pub use heapy::{HeapyRow, heapy_rows};
 pub use ids::{AllocationSite, Generation, ObjectId, Root, SiteId};
-pub use issues::{Issue, IssueKind, Issues, Reason, Truncation};
+pub use issues::{Cut, Issue, IssueKind, Issues, Reason, Truncation};
+pub use memory::{Analysis, Extent, Memory, estimate};
 pub use names::{CodeLocation, Names};
 pub use neighbours::Neighbours;
 pub use object_type::ObjectType;

@@ -1,17 +1,19 @@
 //! From a file or a stream to a heap.
 //!
-//! A file is read in parts on all processors, a stream from its beginning to
-//! its end. Knows neither lines nor fields.
+//! Both are read in parts on all processors, a stream while it comes in. Knows
+//! neither lines nor fields.
 
-use crate::builder::Builder;
 use crate::chunks;
 use crate::error::ReadError;
 use crate::heap::Heap;
-use crate::input::{self, Input, Plain, Window};
+use crate::input::{self, Change, Input, LongLines, Plain, Stream};
+use crate::issues::Cut;
+use crate::memory::{Memory, Passed};
 use crate::parallel::processors;
 use crate::reader::{Reader, Stop};
 use crate::sniff::{HOPELESS_BYTES, hopeless};
-use std::io::{self, Read};
+use crate::stream::{self, Outcome};
+use std::io::Read;
 use std::path::Path;
 
 /// How a dump is read.
@@ -21,15 +23,10 @@ pub struct ReadOptions {
     /// Keep who refers to whom, and the shapes of objects (default: yes). A
     /// diff needs it not, and is read faster and in half the memory without.
     pub references: bool,
-    /// Map uncompressed files into memory (default: no, which is faster). A
-    /// mapped file that another process cuts short ends this process; reading
-    /// does not.
-    pub map: bool,
     /// How many threads read a file (default: 0, as many as there are
     /// processors).
     pub threads: usize,
-    /// Bytes of a file that are read as one part (default: 0, what suits the
-    /// file). The result does not depend on it.
+    /// Bytes that are read as one part (default: 0, what suits the input). The result does not depend on it.
     pub part_bytes: u64,
 }
 
@@ -37,7 +34,6 @@ impl Default for ReadOptions {
     fn default() -> ReadOptions {
         ReadOptions {
             references: true,
-            map: false,
             threads: 0,
             part_bytes: 0,
         }
@@ -51,12 +47,6 @@ impl ReadOptions {
         self
     }
 
-    /// The same with or without mapping.
-    pub fn map(mut self, map: bool) -> ReadOptions {
-        self.map = map;
-        self
-    }
-
     /// The same with so many threads.
     pub fn threads(mut self, threads: usize) -> ReadOptions {
         self.threads = threads;
@@ -67,6 +57,13 @@ impl ReadOptions {
     pub fn part_bytes(mut self, bytes: u64) -> ReadOptions {
         self.part_bytes = bytes;
         self
+    }
+
+    fn long_lines(&self) -> LongLines {
+        match self.references {
+            true => LongLines::KeepReferences,
+            false => LongLines::CutAll,
+        }
     }
 
     fn thread_count(&self) -> usize {
@@ -86,11 +83,24 @@ impl Heap {
     /// Only if the file as a whole is unusable. Bad lines, and a file that is
     /// cut off, are in [`Heap::issues`].
     pub fn open(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Heap, ReadError> {
+        Heap::open_within(path, options, &Memory::unlimited())
+    }
+
+    /// The same in bounded memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Heap::open`], and if it takes more memory than there may be.
+    pub fn open_within(
+        path: impl AsRef<Path>,
+        options: &ReadOptions,
+        memory: &Memory,
+    ) -> Result<Heap, ReadError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        match input::open(path, options.map)? {
-            Input::Plain(plain) => open_plain(&plain, name, options),
-            Input::Stream { window, compressed } => read_stream(window, compressed, name, options),
+        match input::open(path, options.long_lines())? {
+            Input::Plain(plain) => open_plain(&plain, name, options, memory),
+            Input::Stream(stream) => read_stream(stream, name, options, memory),
         }
     }
 
@@ -105,12 +115,31 @@ impl Heap {
         name: &str,
         options: &ReadOptions,
     ) -> Result<Heap, ReadError> {
-        let (window, compressed) = input::from_reader(reader, name)?;
-        read_stream(window, compressed, name.to_owned(), options)
+        Heap::read_within(reader, name, options, &Memory::unlimited())
+    }
+
+    /// The same in bounded memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Heap::open_within`].
+    pub fn read_within(
+        reader: impl Read + Send + 'static,
+        name: &str,
+        options: &ReadOptions,
+        memory: &Memory,
+    ) -> Result<Heap, ReadError> {
+        let stream = input::from_reader(reader, name)?;
+        read_stream(stream, name.to_owned(), options, memory)
     }
 }
 
-fn open_plain(plain: &Plain, name: String, options: &ReadOptions) -> Result<Heap, ReadError> {
+fn open_plain(
+    plain: &Plain,
+    name: String,
+    options: &ReadOptions,
+    memory: &Memory,
+) -> Result<Heap, ReadError> {
     let threads = options.thread_count();
     let failed = |source, at| ReadError::Read {
         name: name.clone(),
@@ -123,8 +152,15 @@ fn open_plain(plain: &Plain, name: String, options: &ReadOptions) -> Result<Heap
     if let Some(found) = hopeless(&head) {
         return Err(ReadError::NotADump { name, found });
     }
-    let parts = chunks::read(plain, options.references, options.part_bytes, threads)
-        .map_err(|error| failed(error, 0))?;
+    let meter = memory.meter(options.references, Some(Passed::Counted(plain.length())));
+    let parts = chunks::read(
+        plain,
+        options.references,
+        options.part_bytes,
+        threads,
+        &meter,
+    )
+    .map_err(|error| failed(error, 0))?;
     let mut whole: Option<Reader> = None;
     for (part, outcome) in parts {
         let joined = match &mut whole {
@@ -139,54 +175,58 @@ fn open_plain(plain: &Plain, name: String, options: &ReadOptions) -> Result<Heap
             return Err(stopped(stop, name, at));
         }
     }
-    match whole {
-        Some(reader) => conclude(reader, name, threads),
-        None => Err(ReadError::Empty { name }),
+    let Some(mut reader) = whole else {
+        return Err(ReadError::Empty { name });
+    };
+    let change = plain
+        .change(reader.bytes)
+        .map_err(|error| failed(error, reader.bytes))?;
+    if let Some(change) = change {
+        let cause = match change {
+            Change::Shrunk => Cut::Shrunk,
+            Change::Grown => Cut::Growing,
+            Change::Rewritten => Cut::Rewritten,
+        };
+        reader.issues.cut(reader.lines + 1, cause);
     }
+    conclude(reader, name, threads)
 }
 
 fn read_stream(
-    mut window: Window,
-    compressed: bool,
+    stream: Stream,
     name: String,
     options: &ReadOptions,
+    memory: &Memory,
 ) -> Result<Heap, ReadError> {
-    let mut reader = Reader::new(Builder::new(options.references), true, true);
-    let outcome = read_all(&mut reader, &mut window, &name)?;
-    let at = reader.bytes + window.pending().len() as u64;
+    let passed = match (stream.length, stream.consumed) {
+        (Some(length), consumed) => Some(Passed::Told(length, consumed)),
+        (None, _) => None,
+    };
+    let meter = memory.meter(options.references, passed);
+    let threads = options.thread_count();
+    let settings = stream::Settings {
+        references: options.references,
+        threads,
+        part_bytes: options.part_bytes,
+        meter: &meter,
+    };
+    let (mut reader, outcome) = match stream::read(stream.reader, &settings) {
+        Outcome::Hopeless(found) => return Err(ReadError::NotADump { name, found }),
+        Outcome::Read(reader, outcome) => (*reader, outcome),
+    };
     match outcome {
-        Ok(()) => conclude(reader, name, options.thread_count()),
-        Err(Stop::Io(source)) if compressed => {
+        Ok(()) => conclude(reader, name, threads),
+        Err(Stop::Io(source)) if stream.is_compressed => {
             if reader.first.is_none() {
+                let at = reader.bytes;
                 return Err(ReadError::Decompress { name, at, source });
             }
             let line = reader.lines + 1;
             reader.issues.truncate(line, Some(source.to_string()));
-            conclude(reader, name, options.thread_count())
+            conclude(reader, name, threads)
         }
-        Err(stop) => Err(stopped(stop, name, at)),
+        Err(stop) => Err(stopped(stop, name, reader.bytes)),
     }
-}
-
-fn read_all(
-    reader: &mut Reader,
-    window: &mut Window,
-    name: &str,
-) -> Result<Result<(), Stop>, ReadError> {
-    let mut load = || -> io::Result<()> {
-        while window.pending().len() < HOPELESS_BYTES && window.load()? {}
-        Ok(())
-    };
-    if let Err(error) = load() {
-        return Ok(Err(Stop::Io(error)));
-    }
-    if let Some(found) = hopeless(window.pending()) {
-        return Err(ReadError::NotADump {
-            name: name.to_owned(),
-            found,
-        });
-    }
-    Ok(reader.run(window))
 }
 
 fn stopped(stop: Stop, name: String, at: u64) -> ReadError {
@@ -197,6 +237,12 @@ fn stopped(stop: Stop, name: String, at: u64) -> ReadError {
             found: "none of its first lines is a line of a heap dump",
         },
         Stop::TooMany(what) => ReadError::TooMany { name, what },
+        Stop::TooLarge(excess) => ReadError::TooLarge {
+            name,
+            needed: excess.needed,
+            allowed: excess.allowed,
+            is_least: excess.is_least,
+        },
     }
 }
 

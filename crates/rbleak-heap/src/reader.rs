@@ -8,12 +8,15 @@
 use crate::builder::{Builder, Pushed};
 use crate::input::{BLOCK, Window};
 use crate::issues::{IssueKind, Issues, Reason};
+use crate::memory::{Excess, Meter};
 use crate::scan::{Failure, Mode, quick, scan};
-use crate::sniff::starts_a_record;
+use crate::sniff::{has_hole, starts_a_record};
 use std::io;
 
 /// Into how many lines raw newlines may split one object's line.
 const MAX_SPLITS: u64 = 64;
+/// Memory is looked at after so many bytes.
+const METERED: u64 = 1 << 20;
 /// A file without a line of a dump in this many is none.
 pub(crate) const HOPELESS_LINES: u64 = 10_000;
 
@@ -27,6 +30,8 @@ pub(crate) struct Reader {
     pub(crate) first: Option<u64>,
     /// Lines that a newline ends.
     pub(crate) ended_lines: u64,
+    /// What of rows, references and bytes was booked.
+    metered: (u64, u64, u64),
     /// Whether rows keep what they refer to.
     wanted: bool,
     is_first: bool,
@@ -39,6 +44,7 @@ pub(crate) enum Stop {
     /// None of many lines is one of a dump.
     Hopeless,
     TooMany(&'static str),
+    TooLarge(Excess),
 }
 
 impl From<io::Error> for Stop {
@@ -58,16 +64,18 @@ impl Reader {
             bytes: 0,
             first: None,
             ended_lines: 0,
+            metered: (0, 0, 0),
             is_first,
             is_last,
         }
     }
 
     /// Reads all of the window.
-    pub(crate) fn run(&mut self, window: &mut Window) -> Result<(), Stop> {
+    pub(crate) fn run(&mut self, window: &mut Window, meter: &Meter<'_>) -> Result<(), Stop> {
         loop {
-            // Of a mapped file all is pending: what is passed shall be given
-            // back now and then.
+            if self.bytes - self.metered.2 >= METERED {
+                self.meter(meter)?;
+            }
             let pending = window.pending();
             let passed = self.usual_lines(&pending[..pending.len().min(BLOCK)])?;
             window.advance(passed);
@@ -80,7 +88,23 @@ impl Reader {
             }
         }
         self.ended_lines = self.lines;
-        self.last_line(window)
+        self.last_line(window)?;
+        self.bytes += window.left_out();
+        self.meter(meter)
+    }
+
+    /// Books what came in since the last time.
+    pub(crate) fn meter(&mut self, meter: &Meter<'_>) -> Result<(), Stop> {
+        let before = self.metered;
+        let references = self.builder.edges.addresses.len() as u64;
+        self.metered = (self.builder.columns.len() as u64, references, self.bytes);
+        meter
+            .add(
+                self.metered.0 - before.0,
+                self.metered.1 - before.1,
+                self.metered.2 - before.2,
+            )
+            .map_err(Stop::TooLarge)
     }
 
     /// Reads lines as long as they are as usual and loaded; their bytes.
@@ -88,6 +112,9 @@ impl Reader {
         let mut passed = 0;
         while let Some(length) = memchr::memchr(b'\n', &pending[passed..]) {
             let line = &pending[passed..passed + length];
+            if has_hole(line) {
+                break;
+            }
             let references = &mut self.builder.edges.addresses;
             let mark = references.len();
             let Some((object_type, fields)) =
@@ -125,6 +152,12 @@ impl Reader {
     fn line(&mut self, window: &mut Window, end: usize) -> Result<(), Stop> {
         let mark = self.builder.edges.addresses.len();
         let line = &window.pending()[..end];
+        if has_hole(line) {
+            self.issues
+                .add(self.lines + 1, IssueKind::Skipped, Reason::Hole);
+            self.pass(window, end + 1, 1);
+            return Ok(());
+        }
         let scanned = scan(
             line,
             Mode::Strict,
@@ -264,7 +297,11 @@ impl Reader {
             return Ok(());
         }
         let mark = self.builder.edges.addresses.len();
-        for mode in [Mode::Strict, Mode::Repair] {
+        let modes: &[Mode] = match has_hole(line) {
+            true => &[],
+            false => &[Mode::Strict, Mode::Repair],
+        };
+        for &mode in modes {
             self.builder.edges.addresses.truncate(mark);
             let scanned = scan(line, mode, &mut self.builder.edges.addresses, self.wanted);
             if let Ok(record) = scanned {

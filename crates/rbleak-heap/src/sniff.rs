@@ -27,6 +27,18 @@ pub(crate) fn starts_a_record(line: &[u8]) -> bool {
     })
 }
 
+/// A line in which a sector of the file was never written.
+///
+/// Ruby 3.0 to 3.1.2 write a few NULs in a row (see the module `scan`), but
+/// not as many as a sector has.
+pub(crate) fn has_hole(line: &[u8]) -> bool {
+    const SECTOR: usize = 512;
+    const MOST_NULS: usize = 32;
+    line.len() >= SECTOR
+        && memchr::memchr(0, line)
+            .is_some_and(|at| memchr::memmem::find(&line[at..], &[0; MOST_NULS]).is_some())
+}
+
 /// What a file is instead of a dump, if its start tells.
 pub(crate) fn hopeless(start: &[u8]) -> Option<&'static str> {
     const MAGIC: [(&[u8], &str); 5] = [

@@ -71,7 +71,7 @@ fn counts_and_bytes_by_type_are_what_ruby_counts() {
         let readings = [
             (&path, ReadOptions::default()),
             (&plain, ReadOptions::default().references(false)),
-            (&plain, ReadOptions::default().map(false)),
+            (&plain, ReadOptions::default()),
         ];
         for (path, options) in readings {
             let heap = Heap::open(path, &options).unwrap();

@@ -5,7 +5,7 @@
 mod support;
 
 use rbleak_heap::diff::{DiffProblem, IdentityUsed, Severity};
-use rbleak_heap::{Filter, GroupBy, Heap, Identity, ReadOptions, diff};
+use rbleak_heap::{Filter, GroupBy, Heap, Identity, diff};
 use std::io::Write;
 use support::{VERSIONS, heap, heaps, read};
 
@@ -260,8 +260,7 @@ fn lines_are_copied_as_they_stand() {
     let path = support::path("3.3", "broken");
     let heap = heap("3.3", "broken");
     let mut copy = Vec::new();
-    let copied =
-        rbleak_heap::copy_lines(&path, &ReadOptions::default(), |_| true, &mut copy).unwrap();
+    let copied = rbleak_heap::copy_lines(&path, |_| true, &mut copy).unwrap();
     // Everything but the roots.
     let text = support::bytes("3.3", "broken");
     let roots: usize = text
@@ -276,12 +275,6 @@ fn lines_are_copied_as_they_stand() {
     file.write_all(b"{\"type\":\"STRING\", \"address\":\"0x8\"}\n{\"address\":\"0x10\"}")
         .unwrap();
     let mut copy = Vec::new();
-    rbleak_heap::copy_lines(
-        file.path(),
-        &ReadOptions::default(),
-        |address| address.0 == 16,
-        &mut copy,
-    )
-    .unwrap();
+    rbleak_heap::copy_lines(file.path(), |address| address.0 == 16, &mut copy).unwrap();
     assert_eq!(copy, b"{\"address\":\"0x10\"}\n");
 }

@@ -1,6 +1,6 @@
-//! Reading a file in parts is reading the file: rows, references, names,
-//! sites, issues and totals, of whole and of damaged dumps, in parts of any
-//! size, mapped or not.
+//! Reading a file or a stream in parts is reading it in one: rows, references,
+//! names, sites, issues and totals, of whole and of damaged dumps, in parts of
+//! any size.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -64,7 +64,7 @@ fn told(heap: Result<Heap, ReadError>) -> String {
     text
 }
 
-fn sequential(bytes: &[u8], options: &ReadOptions) -> String {
+fn streamed(bytes: &[u8], options: &ReadOptions) -> String {
     told(Heap::read(
         std::io::Cursor::new(bytes.to_vec()),
         "text",
@@ -77,14 +77,15 @@ fn check(bytes: &[u8], part_bytes: &[u64]) {
     file.write_all(bytes).unwrap();
     for references in [true, false] {
         let options = ReadOptions::default().references(references);
-        let expected = sequential(bytes, &options);
+        let expected = streamed(bytes, &options);
         for &part_bytes in part_bytes {
-            for map in [false, true] {
-                let options = options.map(map).threads(3).part_bytes(part_bytes);
-                let found = told(Heap::open(file.path(), &options));
+            let options = options.threads(3).part_bytes(part_bytes);
+            let file = told(Heap::open(file.path(), &options));
+            let stream = streamed(bytes, &options);
+            for (what, found) in [("file", file), ("stream", stream)] {
                 assert!(
                     expected == found,
-                    "parts of {part_bytes}, map {map}, references {references}: {:?}",
+                    "{what} in parts of {part_bytes}, references {references}: {:?}",
                     expected.lines().zip(found.lines()).find(|(a, b)| a != b)
                 );
             }

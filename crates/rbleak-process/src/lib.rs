@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod allocator;
+pub mod available;
 pub mod environ;
 mod error;
 pub mod listening;

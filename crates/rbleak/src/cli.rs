@@ -1,6 +1,7 @@
 //! The command line: what may be written, nothing of what it does.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rbleak_units::Bytes;
 use std::path::PathBuf;
 
 /// Exit codes, shown in every command's `--help`.
@@ -247,9 +248,9 @@ pub(crate) struct DiffArgs {
     /// Take repaired, skipped and cut lines as an error
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Map plain files into memory instead of reading them: not for files that may shrink
-    #[arg(long)]
-    pub(crate) mmap: bool,
+    /// Memory that it may take, such as 2GiB or 500MB; what needs more is refused
+    #[arg(long, value_name = "SIZE", value_parser = crate::memory::size)]
+    pub(crate) memory: Option<Bytes>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub(crate) format: DiffFormat,
@@ -297,9 +298,9 @@ pub(crate) struct PathArgs {
     /// Lines of a path or tree at most; 0 for all
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub(crate) limit: usize,
-    /// Map plain files into memory instead of reading them: not for files that may shrink
-    #[arg(long)]
-    pub(crate) mmap: bool,
+    /// Memory that it may take, such as 2GiB or 500MB; what needs more is refused
+    #[arg(long, value_name = "SIZE", value_parser = crate::memory::size)]
+    pub(crate) memory: Option<Bytes>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -366,9 +367,9 @@ pub(crate) struct RetainedArgs {
     /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
-    /// Map plain files into memory instead of reading them: not for files that may shrink
-    #[arg(long)]
-    pub(crate) mmap: bool,
+    /// Memory that it may take, such as 2GiB or 500MB; what needs more is refused
+    #[arg(long, value_name = "SIZE", value_parser = crate::memory::size)]
+    pub(crate) memory: Option<Bytes>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -1,11 +1,12 @@
 //! What may stand where a dump is asked for: a file, `-`, or a run's folder.
 //!
 //! A folder stands for the dumps of its run, with the names that go with them.
-//! Reads manifests and no dumps.
+//! Knows what is in neither.
 
 use crate::held::names_beside;
 use anyhow::{Result, bail};
 use rbleak_capture::RecordedRun;
+use rbleak_heap::{Heap, Memory, ReadError, ReadOptions};
 use std::path::{Path, PathBuf};
 
 /// One dump to be read.
@@ -60,6 +61,15 @@ fn expand(given: &Path) -> Result<Vec<DumpInput>> {
         names: dump.names,
     });
     Ok(dumps.collect())
+}
+
+/// Reads a dump, or standard input for `-`.
+pub(crate) fn read(path: &Path, options: &ReadOptions, memory: &Memory) -> Result<Heap, ReadError> {
+    if path == Path::new("-") {
+        Heap::read_within(std::io::stdin(), "standard input", options, memory)
+    } else {
+        Heap::open_within(path, options, memory)
+    }
 }
 
 /// The paths alone.

@@ -14,6 +14,7 @@ mod findings;
 mod held;
 mod hunt;
 mod inputs;
+mod memory;
 mod run;
 mod shell;
 mod sources;

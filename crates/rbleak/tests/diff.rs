@@ -228,10 +228,6 @@ fn plain_gzip_zstd_and_stdin_say_the_same() {
         rows(&bench.run(&["diff", "--format", "json", &a, &gz])),
         expected
     );
-    assert_eq!(
-        rows(&bench.run(&["diff", "--mmap", "--format", "json", &a, &b])),
-        expected
-    );
     let piped = bench
         .command(&["diff", "--format", "json", &a, "-"])
         .stdin(std::fs::File::open(&gz).expect("a file"))

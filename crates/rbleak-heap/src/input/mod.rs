@@ -3,16 +3,20 @@
 //! Compression is told by its magic bytes, never by the name. Knows nothing
 //! of what the bytes mean.
 
+mod long_line;
 mod plain;
 mod window;
 
 use crate::error::ReadError;
 use flate2::read::MultiGzDecoder;
-pub(crate) use plain::Plain;
+pub(crate) use long_line::{LongLine, LongLines};
+pub(crate) use plain::{Change, Plain};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-pub(crate) use window::Window;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+pub(crate) use window::{Window, read_some};
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -25,26 +29,46 @@ pub(crate) enum Input {
     /// A file that can be read anywhere.
     Plain(Plain),
     /// Bytes one after the other.
-    Stream {
-        window: Window,
-        /// Whether a failure to read is one of the decompressor.
-        compressed: bool,
-    },
+    Stream(Stream),
+}
+
+/// Bytes one after the other, decompressed.
+pub(crate) struct Stream {
+    pub(crate) reader: Box<dyn Read + Send>,
+    /// Whether a failure to read is one of the decompressor.
+    pub(crate) is_compressed: bool,
+    /// Of the file, where it is one: as it lies there, compressed.
+    pub(crate) length: Option<u64>,
+    /// Bytes of that which were read.
+    pub(crate) consumed: Arc<AtomicU64>,
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    reader: R,
+    consumed: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.consumed.fetch_add(count as u64, Relaxed);
+        Ok(count)
+    }
 }
 
 impl Input {
-    /// All of it, one after the other.
+    /// All of it, as it stands.
     pub(crate) fn window(self) -> Window {
         match self {
             Input::Plain(plain) => plain.window(0..u64::MAX, BLOCK),
-            Input::Stream { window, .. } => window,
+            Input::Stream(stream) => Window::stream(stream.reader, BLOCK, LongLines::AsTheyAre),
         }
     }
 }
 
-/// Opens a file; `map` maps it into memory if it is a regular file and not
-/// compressed.
-pub(crate) fn open(path: &Path, map: bool) -> Result<Input, ReadError> {
+/// Opens a file.
+pub(crate) fn open(path: &Path, long_lines: LongLines) -> Result<Input, ReadError> {
     let name = || path.display().to_string();
     let failed = |source| ReadError::Open {
         name: name(),
@@ -59,17 +83,19 @@ pub(crate) fn open(path: &Path, map: bool) -> Result<Input, ReadError> {
     let magic = read_magic(&mut file, &name())?;
     // Some files that are regular, in /proc, have no length.
     if metadata.is_file() && metadata.len() > 0 && !is_compressed(&magic) {
-        return Ok(Input::Plain(Plain::new(file, metadata.len(), map)));
+        return Ok(Input::Plain(Plain::new(file, &metadata, long_lines)));
     }
-    let (window, compressed) = wrap(magic, file, &name())?;
-    Ok(Input::Stream { window, compressed })
+    let mut stream = wrap(magic, file, &name())?;
+    let is_sized = metadata.is_file() && metadata.len() > 0;
+    stream.length = is_sized.then_some(metadata.len());
+    Ok(Input::Stream(stream))
 }
 
-/// Takes any reader; also says whether it is compressed.
+/// Takes any reader.
 pub(crate) fn from_reader(
     mut reader: impl Read + Send + 'static,
     name: &str,
-) -> Result<(Window, bool), ReadError> {
+) -> Result<Stream, ReadError> {
     let magic = read_magic(&mut reader, name)?;
     wrap(magic, reader, name)
 }
@@ -82,16 +108,21 @@ fn wrap(
     magic: Vec<u8>,
     reader: impl Read + Send + 'static,
     name: &str,
-) -> Result<(Window, bool), ReadError> {
+) -> Result<Stream, ReadError> {
     let gzip = magic.starts_with(GZIP);
-    let compressed = is_compressed(&magic);
+    let is_compressed = is_compressed(&magic);
+    let consumed = Arc::new(AtomicU64::new(0));
+    let reader = Counted {
+        reader,
+        consumed: Arc::clone(&consumed),
+    };
     let bytes = io::Cursor::new(magic).chain(reader);
     let reader: Box<dyn Read + Send> = if gzip {
         Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(
             1 << 16,
             bytes,
         )))
-    } else if compressed {
+    } else if is_compressed {
         Box::new(zstd::stream::read::Decoder::new(bytes).map_err(|source| {
             ReadError::Decompress {
                 name: name.to_owned(),
@@ -102,7 +133,12 @@ fn wrap(
     } else {
         Box::new(bytes)
     };
-    Ok((Window::stream(reader, BLOCK), compressed))
+    Ok(Stream {
+        reader,
+        is_compressed,
+        length: None,
+        consumed,
+    })
 }
 
 /// The first bytes, fewer than four only if there are no more.

@@ -1,30 +1,57 @@
 //! A file of which any part can be read.
 
-use super::Window;
-use crate::mapping::Mapping;
-use std::fs::File;
+use super::{LongLines, Window};
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// See the module.
 pub(crate) struct Plain {
     file: Arc<File>,
     /// Of the file when it was opened.
     length: u64,
-    mapping: Option<Arc<Mapping>>,
+    written: Option<SystemTime>,
+    long_lines: LongLines,
+}
+
+/// What happened to a file while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It got shorter.
+    Shrunk,
+    /// It got longer.
+    Grown,
+    /// It was written to, and is as long as before.
+    Rewritten,
 }
 
 impl Plain {
-    pub(crate) fn new(file: File, length: u64, map: bool) -> Plain {
-        // Some file systems cannot map; reading is as good.
-        let mapping = map.then(|| Mapping::new(&file).ok()).flatten();
+    pub(crate) fn new(file: File, metadata: &Metadata, long_lines: LongLines) -> Plain {
         Plain {
             file: Arc::new(file),
-            length,
-            mapping: mapping.map(Arc::new),
+            length: metadata.len(),
+            written: metadata.modified().ok(),
+            long_lines,
         }
+    }
+
+    /// What happened to it since it was opened, of which `read` bytes were
+    /// read.
+    pub(crate) fn change(&self, read: u64) -> io::Result<Option<Change>> {
+        let metadata = self.file.metadata()?;
+        let now = metadata.len();
+        Ok(if now < self.length || read < self.length {
+            Some(Change::Shrunk)
+        } else if now > self.length {
+            Some(Change::Grown)
+        } else if metadata.modified().ok() != self.written {
+            Some(Change::Rewritten)
+        } else {
+            None
+        })
     }
 
     /// Its length when it was opened.
@@ -34,18 +61,20 @@ impl Plain {
 
     /// Its first bytes.
     pub(crate) fn head(&self, bytes: usize) -> io::Result<Vec<u8>> {
-        let mut head = Vec::new();
-        self.part(0..bytes as u64).read_to_end(&mut head)?;
-        Ok(head)
+        self.bytes(0..bytes as u64)
+    }
+
+    /// These bytes, as far as they exist.
+    pub(crate) fn bytes(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.part(range).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// A window on these bytes, as far as they exist; loaded by `block`
     /// bytes.
     pub(crate) fn window(&self, bytes: Range<u64>, block: usize) -> Window {
-        match &self.mapping {
-            Some(mapping) => Window::mapped(Arc::clone(mapping), bytes),
-            None => Window::stream(Box::new(self.part(bytes)), block),
-        }
+        Window::stream(Box::new(self.part(bytes)), block, self.long_lines)
     }
 
     fn part(&self, bytes: Range<u64>) -> Part {

@@ -2,91 +2,115 @@
 //!
 //! The pending bytes always start with a line; a caller who finds that a
 //! newline did not end the line asks for the next one and has both in one
-//! slice. Memory is bounded by the longest line.
+//! slice. Memory is bounded by the longest line, or, where what no heap keeps
+//! may be left out, by what is kept of it.
 
-use crate::mapping::Mapping;
+use super::long_line::{LongLine, LongLines};
 use std::io::{self, Read};
-use std::ops::Range;
-use std::sync::Arc;
 
-/// Mapped pages are given back by this many bytes, so that a large file does
-/// not count as memory of this process.
-const RELEASE: usize = 4 << 20;
+/// Of a longer line parts may be left out.
+const LONG: usize = 4 << 20;
 
 /// See the module.
 pub(crate) struct Window {
-    source: Source,
-    /// Where the pending bytes start in the source's bytes.
+    /// `None` if all is loaded.
+    reader: Option<Box<dyn Read + Send>>,
+    long_lines: LongLines,
+    buffer: Vec<u8>,
+    /// The pending bytes in the buffer.
     start: usize,
-}
-
-enum Source {
-    Mapped {
-        mapping: Arc<Mapping>,
-        end: usize,
-        /// What lies before is given back.
-        released: usize,
-    },
-    Stream {
-        reader: Box<dyn Read + Send>,
-        buffer: Vec<u8>,
-        filled: usize,
-        ended: bool,
-    },
+    filled: usize,
+    left_out: u64,
 }
 
 impl Window {
-    /// These bytes of a mapped file, as far as they exist.
-    pub(crate) fn mapped(mapping: Arc<Mapping>, bytes: Range<u64>) -> Window {
-        let within =
-            |at: u64| usize::try_from(at).map_or(mapping.len(), |at| at.min(mapping.len()));
-        let (start, end) = (within(bytes.start), within(bytes.end));
+    /// What a reader yields, read by `block` bytes.
+    pub(crate) fn stream(
+        reader: Box<dyn Read + Send>,
+        block: usize,
+        long_lines: LongLines,
+    ) -> Window {
         Window {
-            source: Source::Mapped {
-                mapping,
-                end,
-                released: start,
-            },
-            start: start.min(end),
+            reader: Some(reader),
+            long_lines,
+            buffer: vec![0; block],
+            start: 0,
+            filled: 0,
+            left_out: 0,
         }
     }
 
-    /// What a reader yields, read by `block` bytes.
-    pub(crate) fn stream(reader: Box<dyn Read + Send>, block: usize) -> Window {
+    /// These bytes.
+    pub(crate) fn loaded(buffer: Vec<u8>) -> Window {
         Window {
-            source: Source::Stream {
-                reader,
-                buffer: vec![0; block],
-                filled: 0,
-                ended: false,
-            },
+            reader: None,
+            long_lines: LongLines::AsTheyAre,
             start: 0,
+            filled: buffer.len(),
+            buffer,
+            left_out: 0,
         }
+    }
+
+    /// The buffer, for other bytes.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
     }
 
     /// The bytes that are loaded and not yet passed.
     #[inline]
     pub(crate) fn pending(&self) -> &[u8] {
-        match &self.source {
-            Source::Mapped { mapping, end, .. } => &mapping[self.start..*end],
-            Source::Stream { buffer, filled, .. } => &buffer[self.start..*filled],
-        }
+        &self.buffer[self.start..self.filled]
+    }
+
+    /// How many bytes of long lines were never pending.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Where the first newline at or after `from` is in the pending bytes,
-    /// loading as many as it takes. `None` if the input ends before.
+    /// loading as many as it takes. `None` if the input ends before. What is
+    /// pending before `from` stays as it is.
     #[inline]
     pub(crate) fn newline(&mut self, from: usize) -> io::Result<Option<usize>> {
-        let mut from = from;
+        let mut searched = from;
+        let mut long = None;
         loop {
             let pending = self.pending();
             if let Some(found) = pending
-                .get(from..)
+                .get(searched..)
                 .and_then(|rest| memchr::memchr(b'\n', rest))
             {
-                return Ok(Some(from + found));
+                return Ok(Some(searched + found));
             }
-            from = from.max(pending.len());
+            searched = searched.max(pending.len());
+            if searched - from >= LONG && self.long_lines != LongLines::AsTheyAre {
+                let long = long.get_or_insert_with(|| LongLine::new(self.long_lines));
+                let line = &mut self.buffer[self.start + from..self.filled];
+                let kept = long.shorten(line);
+                self.left_out += (line.len() - kept) as u64;
+                self.filled = self.start + from + kept;
+                searched = from + kept;
+            }
+            if !self.load()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Passes over the rest of the line and its newline; how many bytes that
+    /// were. `None` if the input ends before.
+    pub(crate) fn skip_line(&mut self) -> io::Result<Option<u64>> {
+        let mut passed = 0;
+        loop {
+            let pending = self.pending();
+            let length = pending.len();
+            if let Some(end) = memchr::memchr(b'\n', pending) {
+                self.advance(end + 1);
+                return Ok(Some(passed + end as u64 + 1));
+            }
+            self.advance(length);
+            passed += length as u64;
             if !self.load()? {
                 return Ok(None);
             }
@@ -97,53 +121,35 @@ impl Window {
     #[inline]
     pub(crate) fn advance(&mut self, count: usize) {
         self.start += count.min(self.pending().len());
-        if let Source::Mapped {
-            mapping, released, ..
-        } = &mut self.source
-            && self.start - *released >= RELEASE
-        {
-            mapping.release(*released..self.start);
-            *released = self.start;
-        }
     }
 
     /// Loads more pending bytes; `false` at the end.
     pub(crate) fn load(&mut self) -> io::Result<bool> {
-        let Source::Stream {
-            reader,
-            buffer,
-            filled,
-            ended,
-        } = &mut self.source
-        else {
+        let Some(reader) = &mut self.reader else {
             return Ok(false);
         };
-        if *ended {
-            return Ok(false);
-        }
-        buffer.copy_within(self.start..*filled, 0);
-        *filled -= self.start;
+        self.buffer.copy_within(self.start..self.filled, 0);
+        self.filled -= self.start;
         self.start = 0;
-        if *filled == buffer.len() {
-            buffer.resize(buffer.len() * 2, 0);
+        if self.filled == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
         }
-        loop {
-            match reader.read(&mut buffer[*filled..]) {
-                Ok(0) => {
-                    *ended = true;
-                    return Ok(false);
-                }
-                Ok(count) => {
-                    *filled += count;
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    // What was loaded stays readable.
-                    *ended = true;
-                    return Err(error);
-                }
-            }
+        let read = read_some(reader, &mut self.buffer[self.filled..]);
+        if !matches!(read, Ok(1..)) {
+            // What was loaded stays readable.
+            self.reader = None;
+        }
+        self.filled += read.as_ref().copied().unwrap_or(0);
+        read.map(|count| count > 0)
+    }
+}
+
+/// Reads once, whatever signals come.
+pub(crate) fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
         }
     }
 }

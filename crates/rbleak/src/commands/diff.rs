@@ -5,15 +5,15 @@ use crate::exit::ExitStatus;
 use crate::files::write_atomically;
 use crate::findings::{Words, finding, grower_finding};
 use crate::held::{Evidence, held, read_names};
-use crate::inputs;
 use crate::shell;
 use crate::sources::Sources;
+use crate::{inputs, memory};
 use anyhow::{Context, Result, anyhow, bail};
 use rbleak_capture::RecordedRun;
 use rbleak_heap::diff::{AddressOnly, GrowthRow, IdentityUsed, Severity};
 use rbleak_heap::{
-    Diff, Filter, Group, GroupBy, Heap, Identity, IssueKind, Key, Names, ReadOptions, copy_lines,
-    diff, heapy_rows,
+    Analysis, Diff, Filter, Group, GroupBy, Heap, Identity, IssueKind, Key, Names, ReadOptions,
+    copy_lines, diff, heapy_rows,
 };
 use rbleak_report::{Align, Block, Column, Document, Fact, Note, Row, Table, Value, json};
 use rbleak_units::{Address, Bytes, Objects, SignedBytes};
@@ -70,6 +70,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<ExitStatus> {
         }
     }
     let mut told = tell(args, &found, &filter);
+    super::partial::mark(&mut told.document, &heaps);
     if let Some(file) = &args.output_diff {
         write_lines(args, &found, &filter, file)?;
     }
@@ -200,15 +201,15 @@ pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
 /// what has to be decompressed at once, since only that keeps the processors
 /// busy.
 fn read_all(args: &DiffArgs) -> Result<Vec<Heap>> {
-    let options = ReadOptions::default()
-        .references(args.holders)
-        .map(args.mmap);
+    let options = ReadOptions::default().references(args.holders);
+    let analysis = match args.holders {
+        true => Analysis::Holders,
+        false => Analysis::Diff,
+    };
+    let wanted = memory::all(&args.dumps, args.holders);
+    let memory = memory::allow(args.memory, analysis, &wanted)?;
     let read = |path: &PathBuf, options: &ReadOptions| -> Result<Heap> {
-        Ok(if path == Path::new("-") {
-            Heap::read(std::io::stdin(), "standard input", options)?
-        } else {
-            Heap::open(path, options)?
-        })
+        inputs::read(path, options, &memory).map_err(|error| memory::told(args.memory, error))
     };
     if !args.dumps.iter().any(|path| is_compressed(path)) {
         return args.dumps.iter().map(|path| read(path, &options)).collect();
@@ -359,9 +360,8 @@ fn write_lines(args: &DiffArgs, found: &Diff<'_>, filter: &Filter, file: &Path) 
     let Some(input) = args.dumps.last() else {
         return Ok(());
     };
-    let options = ReadOptions::default().map(args.mmap);
     write_atomically(file, |out| -> Result<()> {
-        copy_lines(input, &options, |address| wanted.contains(&address), out)?;
+        copy_lines(input, |address| wanted.contains(&address), out)?;
         Ok(())
     })
     .with_context(|| format!("cannot write {}", file.display()))

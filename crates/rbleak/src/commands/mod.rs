@@ -6,6 +6,7 @@ pub(crate) mod diff;
 pub(crate) mod explore;
 pub(crate) mod hunt;
 mod one;
+mod partial;
 pub(crate) mod path;
 pub(crate) mod retained;
 pub(crate) mod show;

@@ -3,10 +3,11 @@
 use crate::cli::PathArgs;
 use crate::exit::ExitStatus;
 use crate::inputs::{self, Which};
+use crate::memory;
 use crate::shell;
 use anyhow::{Context, Result, anyhow, bail};
 use rbleak_heap::trace::{HolderName, PathRow, PathTo, PathTree, Paths};
-use rbleak_heap::{Heap, Names, ObjectId, ReadOptions};
+use rbleak_heap::{Analysis, Heap, Names, ObjectId, ReadOptions};
 use rbleak_report::{Block, Document, Finding, Note, Section, Value, json};
 use rbleak_units::{Address, Bytes, Objects, grouped};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,12 +27,9 @@ pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
     };
     check(args)?;
     let target = Target::parse(args)?;
-    let options = ReadOptions::default().map(args.mmap);
-    let heap = if args.dump == Path::new("-") {
-        Heap::read(std::io::stdin(), "standard input", &options)?
-    } else {
-        Heap::open(&args.dump, &options)?
-    };
+    let memory = memory::allow(args.memory, Analysis::Paths, &[(&args.dump, true)])?;
+    let heap = inputs::read(&args.dump, &ReadOptions::default(), &memory)
+        .map_err(|error| memory::told(args.memory, error))?;
     let ids = target.find(&heap)?;
     let names = names(args, input.names)?;
     let mut document = Document::new("rbleak/path/v1");
@@ -41,9 +39,10 @@ pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
         (Target::Object(_), &[id]) => one(&heap, id, paths.to(id).as_ref(), args.limit),
         _ => many(&target, &heap, &ids, &paths.tree(ids.iter().copied()), args),
     }]));
-    for note in notes(&heap, names.as_ref()) {
+    for note in notes(names.as_ref()) {
         document.note(note);
     }
+    super::partial::mark(&mut document, std::slice::from_ref(&heap));
     shell::show(&document, args.format, args.output.as_deref())?;
     Ok(ExitStatus::Clean)
 }
@@ -469,16 +468,11 @@ fn unreached(heap: &Heap) -> String {
     )
 }
 
-fn notes(heap: &Heap, names: Option<&Names>) -> Vec<Note> {
+fn notes(names: Option<&Names>) -> Vec<Note> {
     let mut notes = Vec::new();
     if names.is_none() {
         notes.push(Note::plain(
             "no names beside this dump: constants, variables of classes and blocks are told by their class only (--names FILE)",
-        ));
-    }
-    if !heap.issues().is_empty() {
-        notes.push(Note::warning(
-            "the dump is not whole, or has lines that could not be read: rbleak diff says which; paths through them are missing",
         ));
     }
     notes

@@ -7,6 +7,7 @@ use crate::cli::{RetainedArgs, RetainedBy};
 use crate::exit::ExitStatus;
 use crate::held::read_names;
 use crate::inputs::{self, Which};
+use crate::memory;
 use crate::shell;
 use anyhow::{Result, bail};
 use rbleak_heap::diff::{IdentityUsed, Severity};
@@ -14,7 +15,9 @@ use rbleak_heap::graph::{
     Count, Credit, Dominator, Dominators, GraphInput, Layer, Place, Places, Unreached,
 };
 use rbleak_heap::trace::Step;
-use rbleak_heap::{GroupBy, Heap, Identity, Names, ObjectId, ObjectType, ReadOptions, diff};
+use rbleak_heap::{
+    Analysis, GroupBy, Heap, Identity, Names, ObjectId, ObjectType, ReadOptions, diff,
+};
 use rbleak_report::{Align, Block, Document, Fact, Note, Row, Table, Value, json};
 use rbleak_units::Bytes;
 use std::collections::BTreeMap;
@@ -61,7 +64,8 @@ pub(crate) fn run(args: &RetainedArgs) -> Result<ExitStatus> {
         dominators: &dominators,
         places: Places::new(&dominators),
     };
-    let document = teller.document(&News::new(&heaps)?);
+    let mut document = teller.document(&News::new(&heaps)?);
+    super::partial::mark(&mut document, &heaps);
     shell::show(&document, args.format, args.output.as_deref())?;
     Ok(ExitStatus::Clean)
 }
@@ -104,13 +108,12 @@ fn check(args: &RetainedArgs) -> Result<()> {
 /// The base, if there is one, and the dump. Of the base nobody asks who refers
 /// to whom.
 fn read(args: &RetainedArgs) -> Result<Vec<Heap>> {
-    let options = ReadOptions::default().map(args.mmap);
+    let options = ReadOptions::default();
+    let base = args.base.iter().map(|base| (base.as_path(), false));
+    let wanted: Vec<_> = base.chain([(args.dump.as_path(), true)]).collect();
+    let memory = memory::allow(args.memory, Analysis::Dominators, &wanted)?;
     let read = |path: &Path, options: &ReadOptions| -> Result<Heap> {
-        Ok(if path == Path::new("-") {
-            Heap::read(std::io::stdin(), "standard input", options)?
-        } else {
-            Heap::open(path, options)?
-        })
+        inputs::read(path, options, &memory).map_err(|error| memory::told(args.memory, error))
     };
     let mut heaps = Vec::new();
     if let Some(base) = &args.base {
