@@ -44,24 +44,25 @@ struct Cost {
 
 /// The program, its threads and buffers, tables of names.
 const BASE: u64 = 16 << 20;
-/// Parts are read side by side and joined; the allocator keeps what it has
-/// been given back in blocks smaller than 32 MB, which those of a larger dump
-/// are not.
+/// Parts are read side by side and joined. Beside references that is little;
+/// without them it is what the peak consists of, until a dump is so large that
+/// the allocator gives every block back.
 const JOINED_ROW: u64 = 45;
-const JOINED_ROWS: u64 = 1 << 20;
+const JOINED_ROWS: u64 = 3 << 18;
 
 impl Analysis {
     fn cost(self) -> Cost {
         let (work_row, work_reference) = match self {
             Analysis::Diff => (2, 0),
-            Analysis::Holders => (60, 8),
+            Analysis::Holders => (55, 8),
             Analysis::Paths => (60, 22),
             Analysis::Dominators => (40, 18),
         };
         Cost {
-            row: 12,
-            linked_row: 17,
-            reference: 5,
+            // A base is compared, too.
+            row: if self == Analysis::Dominators { 24 } else { 12 },
+            linked_row: 16,
+            reference: 4,
             work_row,
             work_reference,
         }
@@ -86,6 +87,8 @@ pub struct Memory {
     analysis: Analysis,
     /// Heaps that are read.
     heaps: std::sync::Mutex<Vec<Extent>>,
+    /// What streams are read through.
+    buffers: AtomicU64,
 }
 
 impl Memory {
@@ -95,6 +98,7 @@ impl Memory {
             allowed: None,
             analysis: Analysis::Diff,
             heaps: std::sync::Mutex::default(),
+            buffers: AtomicU64::new(0),
         }
     }
 
@@ -123,12 +127,30 @@ impl Memory {
             }
         };
         let work = |heap: &Extent| {
-            heap.rows * cost.work_row
-                + heap.references * cost.work_reference
-                + heap.rows.min(JOINED_ROWS) * JOINED_ROW
+            let joined = match heap.is_linked {
+                true => 0,
+                false => heap.rows.min(JOINED_ROWS) * JOINED_ROW,
+            };
+            let work_on = match analysis {
+                // A base is no part of the graph.
+                Analysis::Dominators if !heap.is_linked => 0,
+                _ => heap.rows * cost.work_row + heap.references * cost.work_reference,
+            };
+            work_on + joined
         };
         let heaps_only: u64 = heaps.iter().map(of).sum();
         Bytes(BASE + heaps_only + heaps.iter().map(work).max().unwrap_or(0))
+    }
+
+    /// Counts buffers, which are there while the rest grows.
+    pub(crate) fn buffers(&self, bytes: u64) {
+        self.buffers.fetch_add(bytes, Relaxed);
+    }
+
+    /// What is counted so far, with the heaps as they are or will be.
+    fn needs(&self, heaps: &[Extent]) -> Bytes {
+        let buffers = Bytes(self.buffers.load(Relaxed));
+        Memory::needed(self.analysis, heaps) + buffers
     }
 
     /// Starts to count a heap.
@@ -223,14 +245,14 @@ impl Meter<'_> {
             true => own.references.max(references),
             false => 0,
         };
-        let needed = Memory::needed(self.memory.analysis, &heaps);
+        let needed = self.memory.needs(&heaps);
         let part = self.input.as_ref().and_then(|input| input.part(passed));
         let whole = part.map(|part| {
             let mut heaps = heaps.clone();
             let own = &mut heaps[self.heap];
             own.rows = (own.rows as f64 / part) as u64;
             own.references = (own.references as f64 / part) as u64;
-            Memory::needed(self.memory.analysis, &heaps)
+            self.memory.needs(&heaps)
         });
         let is_too_much = whole.is_some_and(|whole| whole.as_f64() > allowed as f64 * SURPLUS);
         if needed.0 <= allowed && !is_too_much {

@@ -11,6 +11,7 @@ use crate::interner::{Interner, StringId};
 use crate::object_type::ObjectType;
 use rbleak_units::Address;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::Arc;
 
 /// Longer chains of ancestors are cycles.
 const MAX_ANCESTORS: usize = 1000;
@@ -30,7 +31,7 @@ pub(crate) struct Parts<'a> {
 #[derive(Default)]
 pub(crate) struct Names {
     /// For each word of `class` (see [`Columns::class_words`]).
-    pub(crate) of_class_word: Vec<Box<str>>,
+    pub(crate) of_class_word: Vec<Arc<str>>,
     /// For internal objects without a class, by type.
     pub(crate) internal: Vec<Box<str>>,
     /// For internal objects by the string of their `imemo_type`.
@@ -59,10 +60,18 @@ pub(crate) fn resolve(parts: Parts<'_>) -> Names {
         singletons: singletons.iter().copied().collect(),
         real_names: columns.real_class_names.iter().copied().collect(),
     };
+    let mut texts = FxHashMap::default();
     let of_class_word = columns
         .class_words
         .iter()
-        .map(|&word| namer.class_at(word))
+        .map(|&word| {
+            let name = namer.class_at(word);
+            // Many classes may have the same long name.
+            let text = texts
+                .entry(name)
+                .or_insert_with(|| name.text(parts.strings));
+            Arc::clone(text)
+        })
         .collect();
     let mut imemo = FxHashMap::default();
     for kind in &columns.kind_table {
@@ -93,23 +102,41 @@ struct Namer<'a> {
     real_names: FxHashMap<u32, StringId>,
 }
 
+/// What a class is called.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Name {
+    Own(StringId),
+    /// After the nearest ancestor with a name.
+    Subclass(StringId),
+    Address(u64),
+}
+
+impl Name {
+    fn text(self, strings: &Interner) -> Arc<str> {
+        match self {
+            Name::Own(name) => strings.get(name).into(),
+            Name::Subclass(name) => format!("(anonymous subclass of {})", strings.get(name)).into(),
+            Name::Address(address) => format!("#<Class:{}>", Address(address)).into(),
+        }
+    }
+}
+
 impl Namer<'_> {
-    fn class_at(&self, word: u64) -> Box<str> {
+    fn class_at(&self, word: u64) -> Name {
         match self.parts.index.find(word) {
             Some(row) => self.class(row),
-            None => unnamed(word),
+            None => Name::Address(word),
         }
     }
 
-    fn class(&self, row: u32) -> Box<str> {
+    fn class(&self, row: u32) -> Name {
         let columns = self.parts.columns;
-        let strings = self.parts.strings;
         let mut at = row;
         let mut is_subclass = false;
         // A damaged dump may have a cycle.
         for _ in 0..MAX_ANCESTORS {
             if let Some(&name) = self.real_names.get(&at) {
-                return strings.get(name).into();
+                return Name::Own(name);
             }
             let is_class = matches!(
                 columns.kind(at as usize).object_type,
@@ -117,11 +144,10 @@ impl Namer<'_> {
             );
             let name = columns.kind(at as usize).detail;
             if is_class && name != ABSENT {
-                let name = strings.get(StringId(name));
-                return if is_subclass {
-                    format!("(anonymous subclass of {name})").into()
-                } else {
-                    name.into()
+                let name = StringId(name);
+                return match is_subclass {
+                    true => Name::Subclass(name),
+                    false => Name::Own(name),
                 };
             }
             // Above a singleton is the real class. In 3.0 most classes
@@ -132,12 +158,8 @@ impl Namer<'_> {
             };
             at = above.0;
         }
-        unnamed(self.parts.index.address(row))
+        Name::Address(self.parts.index.address(row))
     }
-}
-
-fn unnamed(address: u64) -> Box<str> {
-    format!("#<Class:{}>", Address(address)).into()
 }
 
 /// Ruby to 2.7 names a singleton class after the real class and does not mark

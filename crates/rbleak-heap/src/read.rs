@@ -204,6 +204,7 @@ fn read_stream(
     };
     let meter = memory.meter(options.references, passed);
     let threads = options.thread_count();
+    memory.buffers(stream::buffers(threads));
     let settings = stream::Settings {
         references: options.references,
         threads,

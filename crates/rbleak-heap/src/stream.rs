@@ -17,11 +17,21 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a part: fewer, larger parts cost fewer tables and more memory.
-const PART: usize = 8 << 20;
+const PART: usize = 4 << 20;
+/// One is filled and one waits, beside what each thread has.
+const SPARE: usize = 2;
 /// A line that has not ended after so many bytes is shortened.
 const LONG: usize = 4 << 20;
 /// Where lines begin as Ruby's do not, a part ends with any of them.
 const FOREIGN: usize = 2 * PART;
+
+/// What a decompressor of Zstandard keeps at the levels in use.
+const DECOMPRESSOR: u64 = 8 << 20;
+
+/// Bytes that a stream is read through by so many threads.
+pub(crate) fn buffers(threads: usize) -> u64 {
+    (threads.max(1) + SPARE) as u64 * PART as u64 + DECOMPRESSOR
+}
 
 /// How a stream is read.
 pub(crate) struct Settings<'m> {
@@ -74,9 +84,8 @@ pub(crate) fn read(mut source: Box<dyn Read + Send>, settings: &Settings<'_>) ->
         false => LongLines::CutAll,
     };
     let parsers = settings.threads.max(1);
-    // One is filled, each thread has one, and one waits.
     let (to_decoder, spare) = channel();
-    for _ in 0..parsers + 2 {
+    for _ in 0..parsers + SPARE {
         // The other end is held below.
         let _ = to_decoder.send(Vec::new());
     }

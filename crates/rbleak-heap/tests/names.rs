@@ -128,3 +128,27 @@ fn shapes_name_instance_variables() {
         assert!(named.count() > 20, "{version}");
     }
 }
+
+#[test]
+fn a_long_name_that_many_classes_share_is_there_once() {
+    use std::fmt::Write as _;
+    let name = "A".repeat(100_000);
+    let mut text = format!(
+        "{{\"address\":\"0x28\", \"type\":\"CLASS\", \"name\":\"{name}\", \"memsize\":40}}\n"
+    );
+    for at in (2..2000).step_by(2) {
+        let (class, object) = (at * 0x28, (at + 1) * 0x28);
+        writeln!(text, "{{\"address\":\"{class:#x}\", \"type\":\"CLASS\", \"superclass\":\"0x28\", \"memsize\":40}}").unwrap();
+        writeln!(text, "{{\"address\":\"{object:#x}\", \"type\":\"OBJECT\", \"class\":\"{class:#x}\", \"memsize\":40}}").unwrap();
+    }
+    let heap = support::read(text);
+    let names: Vec<&str> = heap
+        .ids()
+        .skip(2)
+        .step_by(2)
+        .map(|id| heap.class_name(id))
+        .collect();
+    assert_eq!(names.len(), 999);
+    assert_eq!(names[0], format!("(anonymous subclass of {name})"));
+    assert!(names.iter().all(|name| std::ptr::eq(*name, names[0])));
+}

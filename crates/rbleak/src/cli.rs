@@ -147,6 +147,9 @@ pub(crate) struct HuntArgs {
     /// Whether the run keeps its heap dumps
     #[arg(long, value_name = "WHETHER", default_value = "yes", value_parser = ["yes", "no"], help_heading = "Output")]
     pub(crate) keep_dumps: String,
+    /// Memory that reading the heap dumps may take, such as 2GiB [default: what is free]
+    #[arg(long, value_name = "SIZE", value_parser = crate::memory::size, help_heading = "Output")]
+    pub(crate) memory: Option<Bytes>,
     /// Show what levelled off, too
     #[arg(long, help_heading = "Output")]
     pub(crate) all: bool,

@@ -3,10 +3,15 @@
 //! The same for the dumps of a hunt and for any series of dumps; it knows
 //! neither rounds nor words.
 
+use crate::memory;
 use crate::run::RunDirectory;
+use crate::shell;
 use anyhow::{Context, Result};
 use rbleak_heap::trace::{Grower, Holder, TraceInput, growers, holders, tool_objects};
-use rbleak_heap::{Diff, Heap, Identity, Names, ObjectType, ReadOptions, diff};
+use rbleak_heap::{
+    Analysis, Diff, Heap, Identity, Memory, Names, ObjectType, ReadError, ReadOptions, diff,
+};
+use rbleak_units::Bytes;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
@@ -97,8 +102,9 @@ impl Held {
 }
 
 impl Evidence {
-    /// Reads the dumps of a run; `None` where it has none.
-    pub(crate) fn of_run(run: &RunDirectory) -> Result<Option<Evidence>> {
+    /// Reads the dumps of a run; `None` where it has none, or where they take
+    /// more memory than `allowed`, or than is free beside the app.
+    pub(crate) fn of_run(run: &RunDirectory, allowed: Option<Bytes>) -> Result<Option<Evidence>> {
         let records = &run.manifest.dumps;
         if records.is_empty() {
             return Ok(None);
@@ -110,7 +116,15 @@ impl Evidence {
         let names = records.iter().rev().find_map(|dump| dump.names.as_ref());
         let names = names.map(|file| run.join(file));
         let agent_directory = &run.manifest.app.agent_directory;
-        Evidence::read(&dumps, names.as_deref(), agent_directory).map(Some)
+        let memory = memory::beside(allowed, Analysis::Holders);
+        let read = Evidence::read(&dumps, names.as_deref(), agent_directory, &memory);
+        match read {
+            Err(error) if matches!(error.downcast_ref(), Some(ReadError::TooLarge { .. })) => {
+                shell::warn(&format!("who holds what grows is not told: {error}"));
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
     }
 
     /// Reads dumps and names from files.
@@ -118,11 +132,12 @@ impl Evidence {
         dumps: &[(PathBuf, u64)],
         names: Option<&Path>,
         agent_directory: &Path,
+        memory: &Memory,
     ) -> Result<Evidence> {
         let options = ReadOptions::default();
         let heaps = dumps
             .iter()
-            .map(|(path, _)| Ok(Heap::open(path, &options)?))
+            .map(|(path, _)| Ok(Heap::open_within(path, &options, memory)?))
             .collect::<Result<Vec<Heap>>>()?;
         let names = names.map(read_names).transpose()?.unwrap_or_default();
         Ok(Evidence {

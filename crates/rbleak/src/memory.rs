@@ -58,6 +58,16 @@ pub(crate) fn allow(
     Ok(Memory::limited(allowed, analysis))
 }
 
+/// What may be taken while others go on: as much as `flag` says, or as is
+/// free.
+pub(crate) fn beside(flag: Option<Bytes>, analysis: Analysis) -> Memory {
+    let free = || Some(available::read().ok()?.free);
+    match flag.or_else(free) {
+        Some(allowed) => Memory::limited(allowed, analysis),
+        None => Memory::unlimited(),
+    }
+}
+
 fn refusal(
     flag: Option<Bytes>,
     analysis: Analysis,

@@ -204,7 +204,7 @@ impl Hunt<'_> {
     /// what the dumps name.
     fn is_confirmed(&mut self, cause: Cause) -> Result<bool> {
         self.progress.say("reading the heap dumps");
-        self.evidence = Evidence::of_run(self.run)?;
+        self.evidence = Evidence::of_run(self.run, self.plan.memory)?;
         let diagnosis = diagnose(&self.rounds, self.margins, self.evidence.as_ref())?;
         Ok(self.rounds.goes_on(cause, self.margins) && diagnosis.held.confirms_growth())
     }

@@ -5,6 +5,7 @@ use crate::cli::HuntArgs;
 use crate::derailed::Defaults;
 use anyhow::{Context, Result, bail};
 use rbleak_capture::{Mode, Request};
+use rbleak_units::Bytes;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     /// Where runs are kept.
     pub(crate) run_parent: PathBuf,
     pub(crate) keep_dumps: bool,
+    /// What reading the dumps may take.
+    pub(crate) memory: Option<Bytes>,
     pub(crate) quiet: bool,
 }
 
@@ -75,6 +78,7 @@ impl Plan {
             min_rounds: args.min_rounds.unwrap_or(MIN_ROUNDS.min(args.rounds)),
             run_parent: here.join(&args.run_dir),
             keep_dumps: args.keep_dumps == "yes",
+            memory: args.memory,
             quiet: args.quiet,
         })
     }
