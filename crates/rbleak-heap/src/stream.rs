@@ -7,7 +7,7 @@
 //! columns.
 
 use crate::builder::Builder;
-use crate::input::{LongLine, LongLines, Window, read_some};
+use crate::input::{LongLine, LongLines, Window};
 use crate::memory::Meter;
 use crate::reader::{Reader, Stop};
 use crate::sniff::{HOPELESS_BYTES, hopeless, surely_starts_a_record};
@@ -267,21 +267,15 @@ impl Decoder {
 
     /// Loads until there are so many bytes; `false` at the end.
     fn load(&mut self, part: &mut Vec<u8>, wanted: usize) -> bool {
-        let mut filled = part.len();
-        part.resize(wanted.max(filled), 0);
-        while filled < part.len() {
-            match read_some(&mut self.source, &mut part[filled..]) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) => {
-                    self.failure = Some(error);
-                    break;
-                }
+        let missing = wanted.saturating_sub(part.len()) as u64;
+        // A short stream does not fill a part, and shall not take one's memory.
+        match (&mut self.source).take(missing).read_to_end(part) {
+            Ok(count) => count as u64 == missing,
+            Err(error) => {
+                self.failure = Some(error);
+                false
             }
         }
-        let is_full = filled == part.len();
-        part.truncate(filled);
-        is_full
     }
 
     /// Loads the rest of the line at `line`, without what no heap keeps of it;
