@@ -1,0 +1,11 @@
+//! Gems and Rubies known to leak: versions and requirements by RubyGems'
+//! rules, lockfiles, advisories, and which of them apply.
+//!
+//! Pure: text and values in, values out. Must not know files, processes, the
+//! clock (today is passed in), the environment, or reports.
+
+mod requirement;
+mod version;
+
+pub use requirement::{Clause, Operator, Requirement, RequirementError};
+pub use version::{GemVersion, Segment, VersionError};
