@@ -84,6 +84,11 @@ impl GemVersion {
         GemVersion::of_segments(vec![Segment::ZERO])
     }
 
+    /// A version of these numbers, one at least: `3.1`.
+    pub(crate) fn of_numbers(numbers: &[u64]) -> GemVersion {
+        GemVersion::of_segments(numbers.iter().copied().map(Segment::Number).collect())
+    }
+
     /// The numbers before the first letter; a valid version has one at least.
     fn leading_numbers(&self) -> Vec<Segment> {
         let mut all = self.segments();
