@@ -1,0 +1,2 @@
+require 'oj'
+measure("Oj::Doc.open('[1]') { }") { Oj::Doc.open('[1]') { |doc| doc } }

@@ -1,0 +1,2 @@
+require 'ripper'
+measure("Ripper.new('class Foo').parse") { Ripper.new('class Foo').parse }

@@ -1,0 +1,2 @@
+require 'ripper'
+measure("Ripper.new('-> {').parse") { Ripper.new('-> {').parse }

@@ -1,0 +1,2 @@
+original = Module.new
+measure('Module#clone') { original.clone }

@@ -1,0 +1,1 @@
+measure('Encoding.default_internal = nil') { Encoding.default_internal = nil }

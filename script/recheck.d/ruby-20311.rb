@@ -1,0 +1,1 @@
+measure("Struct.new('Again', :a)") { Struct.new('Again', :a) }
