@@ -1,5 +1,6 @@
 //! What a command has to say, free of any format.
 
+use crate::annotation::Annotation;
 use serde_json::Value;
 
 /// The whole answer of one command.
@@ -9,6 +10,9 @@ pub struct Document {
     pub schema: String,
     /// The parts, in reading order.
     pub blocks: Vec<Block>,
+    /// Places in files that it speaks of; only formats that point at lines
+    /// show them.
+    pub annotations: Vec<Annotation>,
 }
 
 /// One part of a document.
@@ -214,6 +218,7 @@ impl Document {
         Document {
             schema: schema.to_owned(),
             blocks: Vec::new(),
+            annotations: Vec::new(),
         }
     }
 

@@ -8,15 +8,23 @@
 //! command layer; integers in the data carry their unit in the key
 //! (`retained_bytes`).
 
+mod annotation;
 mod document;
+mod github;
 mod json;
+mod markdown;
 mod sanitize;
+mod sarif;
 mod text;
 
+pub use annotation::{Annotation, Level, Rule};
 pub use document::{
     Align, Block, Column, Document, Fact, Finding, Line, Note, Row, Section, Table, Tone, Verdict,
 };
+pub use github::to_github;
 pub use json::to_json;
+pub use markdown::to_markdown;
 pub use sanitize::sanitize;
+pub use sarif::{Tool, to_sarif};
 pub use serde_json::{Value, json};
 pub use text::{TextOptions, to_text};

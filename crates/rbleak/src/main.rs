@@ -4,6 +4,7 @@
 //! the working directory. One file a command in `commands/`; domain values
 //! become a document there, and nowhere below.
 
+mod audit;
 mod cli;
 mod commands;
 mod derailed;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Summary(args) => commands::summary::run(args),
         Command::Show(args) => commands::show::run(args),
         Command::Explore(args) => commands::explore::run(args),
+        Command::Audit(args) => commands::audit::run(args),
         Command::Demo(args) => commands::demo::run(args),
     };
     let status = result.unwrap_or_else(|error| {

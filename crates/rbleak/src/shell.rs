@@ -4,22 +4,43 @@
 use crate::cli::Format;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use rbleak_report::{Document, TextOptions, sanitize, to_json, to_text};
+use rbleak_report::{
+    Document, TextOptions, Tool, sanitize, to_github, to_json, to_markdown, to_sarif, to_text,
+};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rendering {
+    Text,
+    Json,
+    Sarif,
+    Markdown,
+    Github,
+}
+
 /// Writes `document` to stdout, or to `file` where one is named.
 pub(crate) fn show(document: &Document, format: Format, file: Option<&Path>) -> Result<()> {
+    let rendering = match format {
+        Format::Text => Rendering::Text,
+        Format::Json => Rendering::Json,
+    };
+    show_as(document, rendering, file)
+}
+
+/// As [`show`], in any form.
+pub(crate) fn show_as(document: &Document, form: Rendering, file: Option<&Path>) -> Result<()> {
     match file {
         Some(path) => {
-            let text = render(document, format, false);
+            let text = render(document, form, false);
             crate::files::write_atomically(path, |out| out.write_all(text.as_bytes()))
                 .with_context(|| format!("cannot write {}", path.display()))
         }
         None => {
             // anstream strips what NO_COLOR, TERM=dumb or a pipe does not want.
-            let text = render(document, format, true);
+            let text = render(document, form, true);
             print(&text)
         }
     }
@@ -34,16 +55,26 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-pub(crate) fn render(document: &Document, format: Format, color: bool) -> String {
-    match format {
-        Format::Text => to_text(
+fn render(document: &Document, form: Rendering, color: bool) -> String {
+    match form {
+        Rendering::Text => to_text(
             document,
             &TextOptions {
                 width: terminal_width(),
                 color,
             },
         ),
-        Format::Json => to_json(document),
+        Rendering::Json => to_json(document),
+        Rendering::Sarif => to_sarif(
+            document,
+            &Tool {
+                name: "rbleak",
+                version: env!("CARGO_PKG_VERSION"),
+                url: env!("CARGO_PKG_REPOSITORY"),
+            },
+        ),
+        Rendering::Markdown => to_markdown(document),
+        Rendering::Github => to_github(document),
     }
 }
 

@@ -205,6 +205,10 @@ pub fn audit<'a>(question: &Question<'a>) -> Audit<'a> {
                 .collect(),
             _ => Vec::new(),
         };
+        // A gem that is locked for several platforms asks once for each.
+        found
+            .blockers
+            .dedup_by(|a, b| a.0 == b.0 && a.1.requirement == b.1.requirement);
         audit.put(found);
     }
     if let Some((ruby, line)) = question.ruby {

@@ -148,6 +148,7 @@ fn recorded() -> Result<Conclusion> {
         diagnosis: &diagnosis,
         caches: &[],
         sources: &Sources::embedded(&manifest.app.directory, APP),
+        gems: None,
         run: None,
         all: false,
     });

@@ -81,6 +81,7 @@ fn conclude(
         diagnosis: &diagnosis,
         caches: &measured.caches,
         sources: &Sources::of_directory(&plan.directory),
+        gems: crate::audit::summary::gems(&plan.directory, run.manifest.app.ruby.as_deref()),
         run: Some(RunLine {
             path: path
                 .strip_prefix(here)

@@ -1,6 +1,7 @@
 //! One file a command: it plans, calls the libraries, and turns what they
 //! found into a document.
 
+pub(crate) mod audit;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod explore;

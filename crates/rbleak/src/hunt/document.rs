@@ -17,6 +17,8 @@ pub(crate) struct Told<'a> {
     pub(crate) diagnosis: &'a Diagnosis,
     pub(crate) caches: &'a [Cache],
     pub(crate) sources: &'a Sources,
+    /// What is known of the app's gems.
+    pub(crate) gems: Option<Fact>,
     /// The run's folder, its dumps and their size; `None` for a recorded run.
     pub(crate) run: Option<RunLine>,
     /// List what levelled off.
@@ -97,6 +99,7 @@ fn head(told: &Told<'_>) -> Vec<Fact> {
             json!({ "kind": app.allocator_kind, "summary": allocator }),
         ));
     }
+    facts.extend(told.gems.clone());
     let unit = if app.mode == "code" {
         "calls"
     } else {
