@@ -1,0 +1,632 @@
+//! `rbleak audit`: right answers, clear refusals, every form.
+
+mod common;
+
+use common::{Answer, Bench, answer, needs, repository};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A folder of its own with a home below it.
+struct Desk {
+    bench: Bench,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let desk = Desk {
+            bench: Bench::new(),
+        };
+        fs::create_dir(desk.path("home")).expect("a home");
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.bench.home.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        fs::write(&path, text).expect("written");
+        path
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut all = vec!["audit"];
+        all.extend(arguments);
+        let mut command = self.bench.command(&all);
+        for name in ["XDG_DATA_HOME", "BUNDLE_GEMFILE", "GITHUB_WORKSPACE"] {
+            command.env_remove(name);
+        }
+        command.env("HOME", self.path("home"));
+        command
+    }
+
+    fn audit(&self, arguments: &[&str]) -> Answer {
+        answer(&self.command(arguments).output().expect("rbleak starts"))
+    }
+
+    /// Audits a lockfile of these gems.
+    fn audit_gems(&self, gems: &[&str]) -> Answer {
+        self.write("Gemfile.lock", lock(gems));
+        self.audit(&[])
+    }
+
+    /// What `--update` leaves.
+    fn store(&self) -> PathBuf {
+        self.path("home/.local/share/rbleak/advisories.json")
+    }
+
+    /// A repository in the layout of ruby-mem-advisory-db.
+    fn repository(&self) -> String {
+        needs("git");
+        self.write("db/README.md", "x");
+        self.write(
+            "db/gems/oj/oj-foreign.yml",
+            "---\ngem: oj\nurl: https://example.com/oj\ntitle: A foreign leak\ndate: 2020-01-01\ndescription: d\nleaky_versions:\n  - '>= 3.17.5'\npatched_versions:\n  - '>= 99'\n",
+        );
+        self.commit();
+        self.path("db").display().to_string()
+    }
+
+    fn commit(&self) {
+        let script =
+            "git init -q . && git add -A && git -c user.name=a -c user.email=a@b commit -q -m x";
+        let done = Command::new("sh")
+            .args(["-c", script])
+            .current_dir(self.path("db"))
+            .env("GIT_COMMITTER_DATE", "2021-03-04T12:00:00Z")
+            .status()
+            .expect("a shell");
+        assert!(done.success());
+    }
+}
+
+fn lock(gems: &[&str]) -> String {
+    let mut text = "GEM\n  remote: https://rubygems.org/\n  specs:\n".to_owned();
+    for gem in gems {
+        text.push_str(&format!("    {gem}\n"));
+    }
+    text.push_str("\nPLATFORMS\n  ruby\n\nDEPENDENCIES\n");
+    for gem in gems {
+        let name = gem.split(' ').next().expect("a name");
+        text.push_str(&format!("  {name}\n"));
+    }
+    text
+}
+
+/// A bundle with a bit of everything.
+const APP: &str = "\
+GIT
+  remote: https://github.com/example/grape
+  revision: 0123456789abcdef0123456789abcdef01234567
+  specs:
+    grape (1.3.3)
+
+GEM
+  remote: https://rubygems.org/
+  specs:
+    newrelic_rpm (8.0.0)
+    nokogiri (1.16.2-x86_64-linux)
+    oj (3.14.2)
+    rails (6.1.7)
+      wrapper (>= 1)
+    wrapper (1.0)
+      oj (~> 3.14.0)
+
+PLATFORMS
+  x86_64-linux
+
+DEPENDENCIES
+  grape!
+  newrelic_rpm
+  nokogiri (< 1.15)
+  rails
+
+RUBY VERSION
+   ruby 3.3.0
+
+BUNDLED WITH
+   2.3.15
+";
+
+/// stdout without what changes from day to day.
+fn told(answer: &Answer) -> String {
+    let text = &answer.stdout;
+    let start = text.find(" of 20").expect("a day");
+    let end = start + text[start..].find("), ").expect("an age");
+    format!("{} of DATE (AGE{}", &text[..start], &text[end..])
+}
+
+#[test]
+fn what_people_read() {
+    let desk = Desk::new();
+    desk.write("Gemfile.lock", APP);
+    let answer = desk.audit(&[]);
+    assert_eq!(answer.status, 1, "{}", answer.stderr);
+    assert!(answer.stderr.is_empty(), "{}", answer.stderr);
+    insta::assert_snapshot!(told(&answer));
+}
+
+#[test]
+fn what_a_pull_request_reads() {
+    let desk = Desk::new();
+    desk.write("Gemfile.lock", lock(&["celluloid (0.17.0)"]));
+    let answer = desk.audit(&["--format", "markdown"]);
+    assert_eq!(answer.status, 1, "{}", answer.stderr);
+    insta::assert_snapshot!(told(&answer));
+}
+
+#[test]
+fn what_leaks_is_found_and_what_does_not_is_not() {
+    let desk = Desk::new();
+    for leaking in [
+        "celluloid (0.17.0)",
+        "therubyracer (0.12.1)",
+        "redis (3.3.0)",
+    ] {
+        let answer = desk.audit_gems(&["rack (2.2.4)", leaking]);
+        assert_eq!(answer.status, 1, "{leaking}: {}", answer.stderr);
+        let title = leaking.replace(['(', ')'], "");
+        assert!(answer.stdout.contains(&title), "{}", answer.stdout);
+    }
+    let answer = desk.audit_gems(&[
+        "celluloid (0.15.0)",
+        "grape (0.5.0)",
+        "net-http-persistent (2.9.4)",
+        "redis (3.2.1)",
+        "therubyracer (0.13.0)",
+    ]);
+    assert_eq!(answer.status, 0, "{}", answer.stdout);
+    assert!(
+        answer.stdout.contains("none of 5 gems"),
+        "{}",
+        answer.stdout
+    );
+}
+
+#[test]
+fn a_condition_that_is_not_met_is_told_and_one_that_is_open_too() {
+    let desk = Desk::new();
+    let newrelic = desk.audit_gems(&["newrelic_rpm (8.0.0)"]);
+    assert_eq!(newrelic.status, 0, "{}", newrelic.stdout);
+    let because = "newrelic-1518 does not apply here because curb is not in the lockfile";
+    assert!(newrelic.stdout.contains(because), "{}", newrelic.stdout);
+    assert_eq!(
+        desk.audit_gems(&["curb (1.0.5)", "newrelic_rpm (8.0.0)"])
+            .status,
+        1
+    );
+
+    desk.write("Gemfile.lock", lock(&["ffi (1.15.5)"]));
+    let open = desk.audit(&[]);
+    assert_eq!(open.status, 1);
+    assert!(
+        open.stdout.contains("only if Ruby is >= 3.3.0"),
+        "{}",
+        open.stdout
+    );
+    let settled = desk.audit(&["--ruby", "4.0.5"]);
+    assert_eq!(settled.status, 1);
+    assert!(!settled.stdout.contains("only if"), "{}", settled.stdout);
+    let old = desk.audit(&["--ruby", "2.7.8", "--format", "json"]);
+    let because = &old.json()["verdict"]["not_applicable"][0]["because"];
+    assert_eq!(because, "Ruby is 2.7.8, not >= 3.3.0");
+
+    desk.write("Gemfile.lock", lock(&["puma (4.0.0-java)"]));
+    assert!(desk.audit(&[]).stdout.contains("puma-2299"));
+    desk.write("Gemfile.lock", lock(&["puma (4.0.0)"]));
+    let here = desk.audit(&["--ruby", "4.0.5"]).stdout;
+    assert!(
+        here.contains("puma-2299 does not apply here because it runs on ruby, not jruby"),
+        "{here}"
+    );
+}
+
+#[test]
+fn the_ruby_is_audited_too() {
+    let desk = Desk::new();
+    desk.write("Gemfile.lock", lock(&["rack (2.2.4)"]));
+    assert_eq!(desk.audit(&[]).status, 0);
+    assert_eq!(desk.audit(&["--ruby", "4.0.5"]).status, 0);
+    let old = desk.audit(&["--ruby", "3.3.0", "--format", "json"]);
+    assert_eq!(old.status, 1);
+    let finding = &old.json()["findings"][0];
+    assert_eq!(
+        (&finding["kind"], &finding["fixed_in"]),
+        (&"ruby".into(), &"4.0.0".into())
+    );
+    assert_eq!(desk.audit(&["--ruby", "jruby-9.4.5.0"]).status, 0);
+    for wrong in ["3.3", "newest", ""] {
+        desk.audit(&["--ruby", wrong])
+            .assert_refused("--ruby wants a full version");
+    }
+}
+
+#[test]
+fn a_fork_is_neither_clean_nor_leaky() {
+    let desk = Desk::new();
+    let git = "GIT\n  remote: https://github.com/me/oj\n  revision: 89abcdef0123\n  specs:\n    oj (3.14.2)\n\nDEPENDENCIES\n  oj!\n";
+    desk.write("Gemfile.lock", git);
+    let answer = desk.audit(&["--format", "json"]);
+    assert_eq!(answer.status, 0);
+    let json = answer.json();
+    assert_eq!(json["verdict"]["unknown"][0]["revision"], "89abcdef0123");
+    assert_eq!(json["verdict"]["unknown"][0]["line"], 5);
+    assert!(
+        desk.audit(&[])
+            .stdout
+            .contains("whether that code leaks is not known")
+    );
+}
+
+#[test]
+fn the_lockfile_is_found_as_bundler_finds_it() {
+    let desk = Desk::new();
+    let leaking = lock(&["celluloid (0.17.0)"]);
+    desk.write("app/gems.locked", &leaking);
+    desk.write("app/lib/deep/x", "");
+    let from = |folder: &str| {
+        answer(
+            &desk
+                .command(&[])
+                .current_dir(desk.path(folder))
+                .output()
+                .expect("rbleak"),
+        )
+    };
+    assert_eq!(from("app/lib/deep").status, 1);
+    assert_eq!(desk.audit(&["app"]).status, 1);
+    desk.audit(&[])
+        .assert_refused("no Gemfile.lock and no gems.locked");
+    desk.audit(&["home"])
+        .assert_refused("no gems.locked in home");
+    desk.audit(&["nothing.lock"])
+        .assert_refused("cannot read nothing.lock");
+    desk.write("Gemfile.next.lock", &leaking);
+    let next = desk
+        .command(&[])
+        .env("BUNDLE_GEMFILE", "Gemfile.next")
+        .output();
+    assert_eq!(answer(&next.expect("rbleak")).status, 1);
+    let mut piped = desk.command(&["-"]);
+    piped.stdin(fs::File::open(desk.path("Gemfile.next.lock")).expect("a file"));
+    assert_eq!(answer(&piped.output().expect("rbleak")).status, 1);
+}
+
+#[test]
+fn what_is_broken_is_an_error_with_its_place_and_never_clean() {
+    let desk = Desk::new();
+    let good = lock(&["rack (2.2.4)"]);
+    let cases: &[(&str, Vec<u8>)] = &[
+        ("line 1, column 1: the file is empty", vec![]),
+        (
+            "line 1, column 1: there is no gem in it",
+            b"GEM\n  specs:\n\nDEPENDENCIES\n  rack\n".to_vec(),
+        ),
+        (
+            "line 4, column 1: a merge conflict",
+            good.replace("    rack", "<<<<<<< HEAD\n    rack")
+                .into_bytes(),
+        ),
+        (
+            "line 4, column 11: '2..4' is no version",
+            good.replace("2.2.4", "2..4").into_bytes(),
+        ),
+        (
+            "line 4, column 4: indented by 3 spaces",
+            good.replace("    rack", "   rack").into_bytes(),
+        ),
+        (
+            "line 1, column 1: a byte order mark",
+            format!("\u{feff}{good}").into_bytes(),
+        ),
+        (
+            "line 4, column 5: bytes that are not UTF-8",
+            [
+                good[..good.find("rack").expect("rack")].as_bytes(),
+                b"\xff (1)\n",
+            ]
+            .concat(),
+        ),
+    ];
+    for (words, bytes) in cases {
+        desk.write("Gemfile.lock", bytes);
+        for format in ["text", "json", "sarif", "markdown", "github"] {
+            let answer = desk.audit(&["--format", format]);
+            answer.assert_refused(words);
+            assert!(answer.stdout.is_empty(), "{}", answer.stdout);
+        }
+    }
+    // A misspelt flag is no audit.
+    desk.write("Gemfile.lock", &good);
+    let answer = desk.audit(&["--updat"]);
+    assert_eq!((answer.status, answer.stdout.as_str()), (2, ""));
+}
+
+#[test]
+fn ignores_have_an_end_and_are_told() {
+    let desk = Desk::new();
+    desk.write("Gemfile.lock", lock(&["celluloid (0.17.0)"]));
+    let ignore = |id: &str, until: &str| {
+        let text = format!(
+            "audit:\n  ignore:\n    - id: {id}\n      reason: no actors here\n      until: {until}\n"
+        );
+        desk.write(".rbleak.yml", text);
+        desk.audit(&[])
+    };
+    let ignored = ignore("celluloid-670", "2999-01-01");
+    assert_eq!(ignored.status, 0);
+    assert!(
+        ignored
+            .stdout
+            .contains("celluloid-670 is ignored until 2999-01-01: no actors here"),
+        "{}",
+        ignored.stdout
+    );
+    let expired = ignore("celluloid-670", "2020-01-01");
+    assert_eq!(expired.status, 1);
+    assert!(
+        expired
+            .stdout
+            .contains("the ignore of celluloid-670 has expired on 2020-01-01"),
+        "{}",
+        expired.stdout
+    );
+    let unused = ignore("oj-1027", "2999-01-01");
+    assert_eq!(unused.status, 1);
+    assert!(
+        unused
+            .stdout
+            .contains("the ignore of oj-1027 is of no use any more"),
+        "{}",
+        unused.stdout
+    );
+    ignore("x", "tomorrow").assert_refused(".rbleak.yml: ");
+    desk.write(".rbleak.yml", "audit: {ignroe: []}\n");
+    desk.audit(&[]).assert_refused("unknown field `ignroe`");
+    desk.audit(&["--config", "none.yml"])
+        .assert_refused("cannot read none.yml");
+}
+
+#[test]
+fn annotations_point_at_the_lockfile_s_line() {
+    let desk = Desk::new();
+    desk.write("Gemfile.lock", APP);
+    let github = desk.audit(&["--format", "github"]);
+    assert_eq!(github.status, 1);
+    let line = github
+        .stdout
+        .lines()
+        .find(|line| line.contains("oj-1027") || line.contains("pull/1027"));
+    let line = line.expect("oj-1027");
+    assert!(
+        line.starts_with("::error file=Gemfile.lock,line=12,title=oj 3.14.2::"),
+        "{line}"
+    );
+    assert!(
+        line.contains("bundle update --conservative oj wrapper"),
+        "{line}"
+    );
+
+    // Below the root of the sources, as the service knows it.
+    desk.write("repo/.git/HEAD", "");
+    desk.write("repo/apps/web/Gemfile.lock", APP);
+    let sarif = desk.audit(&["--format", "sarif", "repo/apps/web"]).json();
+    let result = sarif["runs"][0]["results"]
+        .as_array()
+        .expect("results")
+        .iter()
+        .find(|result| result["ruleId"] == "oj-1027")
+        .expect("oj-1027");
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "apps/web/Gemfile.lock");
+    assert_eq!(place["region"]["startLine"], 12);
+    assert_eq!(result["level"], "error");
+}
+
+#[test]
+fn sarif_holds_to_its_schema() {
+    let file = repository().join("fixtures/sarif/sarif-schema-2.1.0.json.zst");
+    let text = zstd::decode_all(fs::File::open(file).expect("the schema")).expect("Zstandard");
+    let schema = serde_json::from_slice(&text).expect("JSON");
+    let schema = jsonschema::validator_for(&schema).expect("a schema");
+    let desk = Desk::new();
+    for text in [APP.to_owned(), lock(&["rack (2.2.4)"])] {
+        desk.write("Gemfile.lock", text);
+        let sarif = desk.audit(&["--format", "sarif", "--ruby", "3.1.7"]).json();
+        let errors: Vec<String> = schema.iter_errors(&sarif).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+}
+
+#[test]
+fn an_update_replaces_or_adds_and_is_used_from_then_on() {
+    let desk = Desk::new();
+    let url = desk.repository();
+    desk.write("Gemfile.lock", lock(&["oj (3.17.5)"]));
+    assert_eq!(desk.audit(&[]).status, 0);
+    let answer = desk.audit(&["--update", "--from", &url]);
+    assert_eq!(
+        (answer.status, answer.stderr.as_str()),
+        (0, ""),
+        "{}",
+        answer.stdout
+    );
+    assert!(
+        answer.stdout.contains("1 of 2021-03-04"),
+        "{}",
+        answer.stdout
+    );
+    let mode = fs::metadata(desk.store())
+        .expect("kept")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let answer = desk.audit(&[]);
+    assert_eq!(answer.status, 1);
+    assert!(answer.stdout.contains("oj-foreign"), "{}", answer.stdout);
+    assert!(answer.stdout.contains("of 2021-03-04"), "{}", answer.stdout);
+    assert!(
+        answer.stdout.contains("rbleak audit --update"),
+        "{}",
+        answer.stdout
+    );
+    desk.audit(&["--fail-on-stale", "30"])
+        .assert_refused("more than 30 are too many");
+    assert_eq!(desk.audit(&["--fail-on-stale", "99999"]).status, 1);
+
+    // What rbleak carries is still there, as this is not the whole.
+    assert_eq!(desk.audit_gems(&["celluloid (0.17.0)"]).status, 1);
+    // rbleak's own repository replaces it.
+    let own = repository();
+    let script = format!(
+        "rm -rf db/* db/.git && cp -r {}/advisories db/",
+        own.display()
+    );
+    let copied = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(desk.path(""))
+        .status();
+    assert!(copied.expect("a shell").success());
+    desk.write("db/advisories/DATE", "2999-01-01\n");
+    fs::remove_dir_all(desk.path("db/advisories/gems/celluloid")).expect("it was there");
+    desk.commit();
+    let answer = desk.audit(&["--update", "--from", &url]);
+    assert_eq!(answer.status, 0, "{}", answer.stderr);
+    assert_eq!(desk.audit(&[]).status, 0);
+}
+
+#[test]
+fn an_update_that_fails_leaves_what_was_there() {
+    let desk = Desk::new();
+    let url = desk.repository();
+    assert_eq!(desk.audit(&["--update", "--from", &url]).status, 0);
+    let before = fs::read(desk.store()).expect("kept");
+    let refused = |from: &str, words: &str| {
+        desk.audit(&["--update", "--from", from])
+            .assert_refused(words);
+        assert_eq!(fs::read(desk.store()).expect("still there"), before);
+        let folder = fs::read_dir(desk.store().parent().expect("a folder")).expect("a folder");
+        assert_eq!(folder.count(), 1, "something was left behind");
+    };
+    refused(
+        "https://no-such-host.invalid/db",
+        "cannot fetch https://no-such-host.invalid/db",
+    );
+    refused(
+        "http://127.0.0.1:9/db",
+        "cannot fetch http://127.0.0.1:9/db",
+    );
+    refused("/no/such/folder", "cannot fetch /no/such/folder");
+    let secret = desk.audit(&["--update", "--from", "https://me:secret@127.0.0.1:9/db"]);
+    assert!(!secret.stderr.contains("secret"), "{}", secret.stderr);
+
+    desk.write(
+        "db/gems/oj/oj-broken.yml",
+        "gem: oj\nurl: x\ntitle: t\nleaky_versions: ['=< 1']\n",
+    );
+    desk.commit();
+    refused(
+        &url,
+        "is not taken: gems/oj/oj-broken.yml: leaky_versions: '=< 1'",
+    );
+    desk.write("db/gems/oj/oj-broken.yml", "gem: oj\nurl");
+    desk.commit();
+    refused(&url, "is not taken: gems/oj/oj-broken.yml: ");
+    fs::remove_dir_all(desk.path("db/gems")).expect("it was there");
+    desk.commit();
+    refused(&url, "there are no advisories in it");
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_given_up() {
+    needs("git");
+    let desk = Desk::new();
+    // It takes the connection and says nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/db", listener.local_addr().expect("an address"));
+    let started = std::time::Instant::now();
+    let answer = desk.audit(&["--update", "--from", &url, "--timeout", "1"]);
+    answer.assert_refused("no answer within 1 s");
+    assert!(started.elapsed().as_secs() < 15);
+}
+
+#[test]
+fn there_must_be_a_place_for_an_update_but_not_for_an_audit() {
+    let desk = Desk::new();
+    let url = desk.repository();
+    desk.write("Gemfile.lock", lock(&["celluloid (0.17.0)"]));
+    let without = |arguments: &[&str], home: Option<&Path>| {
+        let mut command = desk.command(arguments);
+        command.env_remove("HOME");
+        if let Some(home) = home {
+            command.env("HOME", home);
+        }
+        answer(&command.output().expect("rbleak starts"))
+    };
+    let update = ["--update", "--from", &url];
+    assert_eq!(without(&[], None).status, 1);
+    without(&update, None).assert_refused("set HOME or XDG_DATA_HOME");
+    assert_eq!(without(&[], Some(Path::new("relative"))).status, 1);
+    without(&update, Some(Path::new("relative"))).assert_refused("set HOME or XDG_DATA_HOME");
+    // Root writes to read-only folders; not below a file.
+    let file = desk.write("file", "");
+    assert_eq!(without(&[], Some(&file)).status, 1);
+    without(&update, Some(&file)).assert_refused("cannot write to ");
+    without(&update, Some(Path::new("/proc"))).assert_refused("cannot write to ");
+    let xdg = desk
+        .command(&update)
+        .env("XDG_DATA_HOME", desk.path("xdg"))
+        .output();
+    assert_eq!(answer(&xdg.expect("rbleak")).status, 0);
+    assert!(desk.path("xdg/rbleak/advisories.json").is_file());
+}
+
+#[test]
+fn a_half_written_database_is_no_database() {
+    let desk = Desk::new();
+    let url = desk.repository();
+    desk.write("Gemfile.lock", lock(&["rack (2.2.4)"]));
+    assert_eq!(desk.audit(&["--update", "--from", &url]).status, 0);
+    let whole = fs::read(desk.store()).expect("kept");
+    for end in [0, 1, whole.len() / 2, whole.len() - 1] {
+        fs::write(desk.store(), &whole[..end]).expect("cut");
+        desk.audit(&[]).assert_refused("rbleak audit --update");
+    }
+    // A new update is the way out.
+    assert_eq!(desk.audit(&["--update", "--from", &url]).status, 0);
+    assert_eq!(desk.audit(&[]).status, 0);
+
+    desk.audit(&["--db", "nowhere"])
+        .assert_refused("there are no advisories in nowhere");
+    assert_eq!(desk.audit(&["--db", "db"]).status, 0);
+    desk.write("db/gems/rack/rack-1.yml", "gem: rack\nurl: https://e");
+    desk.audit(&["--db", "db"])
+        .assert_refused("gems/rack/rack-1.yml");
+    desk.write(
+        "db/gems/rack/rack-1.yml",
+        "gem: puma\nurl: https://e\ntitle: t\npatched_versions: []\n",
+    );
+    desk.audit(&["--db", "db"])
+        .assert_refused("it is about puma");
+}
+
+#[test]
+fn two_thousand_gems_are_audited() {
+    let desk = Desk::new();
+    let gems: Vec<String> = (0..2000)
+        .map(|n| format!("gem-{n:04} ({}.{}.1)", n % 9, n % 7))
+        .collect();
+    let mut gems: Vec<&str> = gems.iter().map(String::as_str).collect();
+    gems.push("oj (3.14.2)");
+    let answer = desk.audit_gems(&gems);
+    assert_eq!(answer.status, 1, "{}", answer.stderr);
+    assert!(
+        answer.stdout.contains("1 of 2 001 gems"),
+        "{}",
+        answer.stdout
+    );
+}
