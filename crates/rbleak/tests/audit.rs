@@ -630,3 +630,67 @@ fn two_thousand_gems_are_audited() {
         answer.stdout
     );
 }
+
+#[test]
+fn a_hunt_shows_how_many_gems_are_known_to_leak() {
+    needs("ruby");
+    let desk = Desk::new();
+    let hunt = |format: &str| {
+        let mut command = desk
+            .bench
+            .command(&["hunt", "--each", "1", "--rounds", "8", "--format", format]);
+        command
+            .env_remove("XDG_DATA_HOME")
+            .env("HOME", desk.path("home"));
+        answer(&command.output().expect("rbleak starts"))
+    };
+    desk.write(
+        "Gemfile.lock",
+        lock(&["rack (2.2.4)", "celluloid (0.17.0)"]),
+    );
+    let text = hunt("text");
+    let line = text.stdout.lines().find(|line| line.contains("gems "));
+    let line = line.unwrap_or_else(|| panic!("{}{}", text.stdout, text.stderr));
+    assert!(
+        line.contains("1 of 2 is known to leak: celluloid 0.17.0, fixed in 0.17.3"),
+        "{line}"
+    );
+    assert!(line.ends_with("→ rbleak audit"), "{line}");
+    let gems = &hunt("json").json()["facts"]["gems"];
+    assert_eq!(gems["leaking"][0]["advisories"][0], "celluloid-670");
+    // A broken one is no reason not to hunt.
+    desk.write("Gemfile.lock", "GEM\n");
+    let text = hunt("text").stdout;
+    assert!(
+        text.contains("not known: Gemfile.lock: line 1, column 1: there is no gem in it"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_hunt_that_finds_native_growth_shows_what_is_known_of_the_ruby() {
+    needs("ruby");
+    let desk = Desk::new();
+    let app = common::leaky();
+    let mut command = desk.bench.command(&[
+        "hunt",
+        "-C",
+        app.to_str().expect("UTF-8"),
+        "--path",
+        "/native",
+        "--format",
+        "json",
+    ]);
+    command
+        .env_remove("XDG_DATA_HOME")
+        .env("HOME", desk.path("home"));
+    let json = answer(&command.output().expect("rbleak starts")).json();
+    assert_eq!(json["verdict"]["cause"], "native", "{json:#}");
+    let of = &json["facts"]["ruby"];
+    let running = json["facts"]["app"]["ruby"].as_str().expect("a version");
+    // A newer Ruby may be free of all that is known.
+    if !of.is_null() || running.starts_with("3.1.") {
+        assert_eq!(of["version"], running);
+        assert!(!of["advisories"].as_array().expect("a list").is_empty());
+    }
+}

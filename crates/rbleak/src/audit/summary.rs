@@ -1,9 +1,9 @@
-//! The line that other commands show: how many of an app's gems are known to
-//! leak.
+//! The lines that other commands show: how many of an app's gems, and in how
+//! many ways its Ruby, are known to leak.
 
 use super::{data::Data, ignores, locate, words};
 use rbleak_audit::matching::{Audit, Question, audit};
-use rbleak_audit::{Lockfile, RubyVersion};
+use rbleak_audit::{Ignores, Lockfile, RubyVersion};
 use rbleak_report::{Fact, Value, json};
 use std::path::Path;
 
@@ -21,6 +21,35 @@ pub(crate) fn gems(folder: &Path, ruby: Option<&str>) -> Option<Fact> {
         )
     });
     Some(Fact::new("gems", text, data).hint("rbleak audit"))
+}
+
+/// The Ruby `version` (`3.1.7`). `None` where nothing is known of it, or the
+/// advisories cannot be read, which `rbleak audit` says.
+pub(crate) fn ruby(version: &str) -> Option<Fact> {
+    let ruby = RubyVersion::of_people(version).ok()?;
+    let data = Data::load(None).ok()?;
+    let (lockfile, ignores) = (Lockfile::default(), Ignores::default());
+    let answer = audit(&Question {
+        lockfile: &lockfile,
+        ruby: Some((&ruby, None)),
+        database: &data.database,
+        ignores: &ignores,
+        today: jiff::ZonedDateTime::now().date(),
+    });
+    let found = answer.found.first()?;
+    let ids: Vec<&str> = found
+        .leaks
+        .iter()
+        .map(|leak| leak.advisory.id.as_str())
+        .collect();
+    let ways = if ids.len() == 1 { "way" } else { "ways" };
+    let text = format!(
+        "{version} is known to leak in {} {ways}, {}",
+        ids.len(),
+        words::remedy(&found.remedy)
+    );
+    let data = json!({ "version": version, "advisories": ids });
+    Some(Fact::new("ruby", text, data).hint("rbleak audit"))
 }
 
 fn told(path: &Path, folder: &Path, ruby: Option<&str>) -> anyhow::Result<(String, Value)> {

@@ -148,7 +148,7 @@ fn recorded() -> Result<Conclusion> {
         diagnosis: &diagnosis,
         caches: &[],
         sources: &Sources::embedded(&manifest.app.directory, APP),
-        gems: None,
+        known: Vec::new(),
         run: None,
         all: false,
     });

@@ -1,5 +1,6 @@
 //! `rbleak hunt`: boot and drive an app, decide, name what leaks.
 
+use crate::audit::summary;
 use crate::cli::HuntArgs;
 use crate::derailed::Defaults;
 use crate::exit::ExitStatus;
@@ -13,7 +14,7 @@ use crate::sources::Sources;
 use anyhow::{Context, Result};
 use jiff::ZonedDateTime;
 use rbleak_capture::{CaptureError, Interrupt, Mode};
-use rbleak_report::{Document, to_json};
+use rbleak_report::{Document, Fact, to_json};
 use rbleak_trend::{Cause, Margins};
 use std::path::Path;
 
@@ -81,7 +82,7 @@ fn conclude(
         diagnosis: &diagnosis,
         caches: &measured.caches,
         sources: &Sources::of_directory(&plan.directory),
-        gems: crate::audit::summary::gems(&plan.directory, run.manifest.app.ruby.as_deref()),
+        known: known(plan, &run.manifest.app, diagnosis.signals.cause),
         run: Some(RunLine {
             path: path
                 .strip_prefix(here)
@@ -99,6 +100,19 @@ fn conclude(
         document: told,
         status: status_of(diagnosis.signals.cause),
     })
+}
+
+/// What is known of the app's gems; and of its Ruby, where what leaks is no
+/// object of the app's.
+fn known(plan: &Plan, app: &AppFacts, cause: Cause) -> Vec<Fact> {
+    let ruby = app.ruby.as_deref();
+    let of_ruby = ruby
+        .filter(|_| cause == Cause::Native)
+        .and_then(summary::ruby);
+    summary::gems(&plan.directory, ruby)
+        .into_iter()
+        .chain(of_ruby)
+        .collect()
 }
 
 /// The exit code of what was found.

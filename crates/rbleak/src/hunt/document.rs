@@ -17,8 +17,8 @@ pub(crate) struct Told<'a> {
     pub(crate) diagnosis: &'a Diagnosis,
     pub(crate) caches: &'a [Cache],
     pub(crate) sources: &'a Sources,
-    /// What is known of the app's gems.
-    pub(crate) gems: Option<Fact>,
+    /// What is known of the app's gems and of its Ruby.
+    pub(crate) known: Vec<Fact>,
     /// The run's folder, its dumps and their size; `None` for a recorded run.
     pub(crate) run: Option<RunLine>,
     /// List what levelled off.
@@ -99,7 +99,7 @@ fn head(told: &Told<'_>) -> Vec<Fact> {
             json!({ "kind": app.allocator_kind, "summary": allocator }),
         ));
     }
-    facts.extend(told.gems.clone());
+    facts.extend(told.known.iter().cloned());
     let unit = if app.mode == "code" {
         "calls"
     } else {
