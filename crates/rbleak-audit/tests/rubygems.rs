@@ -102,7 +102,7 @@ proptest! {
 
     #[test]
     fn what_is_printed_reads_the_same(seed: u64) {
-        // `1.0-` is valid, and RubyGems prints it as `1.0.pre.`, which is not.
+        // `1.0--` is valid, and RubyGems prints it as `1.0.pre..pre.`, which is not.
         let is_valid = |text: &str| text.split('.').all(|part| !part.is_empty());
         let mut random = Random::new(seed);
         if let Ok(version) = random.version().parse::<GemVersion>()

@@ -326,7 +326,7 @@ fn what_is_broken_is_an_error_with_its_place_and_never_clean() {
         (
             "line 4, column 5: bytes that are not UTF-8",
             [
-                good[..good.find("rack").expect("rack")].as_bytes(),
+                &good.as_bytes()[..good.find("rack").expect("rack")],
                 b"\xff (1)\n",
             ]
             .concat(),
@@ -536,6 +536,15 @@ fn an_update_that_fails_leaves_what_was_there() {
     desk.write("db/gems/oj/oj-broken.yml", "gem: oj\nurl");
     desk.commit();
     refused(&url, "is not taken: gems/oj/oj-broken.yml: ");
+    desk.write(
+        "db/gems/oj/oj-broken.yml",
+        "gem: oj\nurl: x\ntitle: t\nleaky_versions: ['< 1.0--']\n",
+    );
+    desk.commit();
+    refused(
+        &url,
+        "is not taken: it is damaged (affected: '< 1.0.pre..pre.'",
+    );
     fs::remove_dir_all(desk.path("db/gems")).expect("it was there");
     desk.commit();
     refused(&url, "there are no advisories in it");

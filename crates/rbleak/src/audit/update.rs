@@ -5,7 +5,7 @@ use super::data::{Folder, data_file, git, head_of};
 use crate::files::write_atomically;
 use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
-use rbleak_audit::Store;
+use rbleak_audit::{Database, Store};
 use rbleak_report::{Block, Document, Fact, Note, json};
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -57,6 +57,11 @@ pub(crate) fn update(url: &str, timeout: Duration, today: Date) -> Result<Docume
         &read.database,
     );
     let text = store.to_json()?;
+    // What cannot be read again, as a range that RubyGems takes and prints as
+    // one that it does not, must not take the place of what can.
+    Store::from_json(&text)
+        .and_then(|store| store.into_database(&mut Database::default()))
+        .with_context(|| format!("{shown} was fetched and is not taken"))?;
     write_atomically(&file, |out| out.write_all(text.as_bytes()))
         .with_context(|| format!("cannot write {}", file.display()))?;
 
