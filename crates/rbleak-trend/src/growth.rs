@@ -86,8 +86,8 @@ fn goes_on(window: &[Point], slope: f64, margin: f64) -> bool {
 /// batch that is flushed every few rounds.
 fn net_rate(points: &[Point]) -> f64 {
     match (points.first(), points.last()) {
-        (Some(a), Some(b)) if b.requests > a.requests => {
-            (b.value - a.value) / (b.requests - a.requests)
+        (Some(a), Some(b)) if b.x > a.x => {
+            (b.value - a.value) / (b.x - a.x)
         }
         _ => 0.0,
     }
@@ -102,7 +102,7 @@ mod tests {
             .into_iter()
             .enumerate()
             .map(|(i, value)| Point {
-                requests: i as f64 * 100.0,
+                x: i as f64 * 100.0,
                 value,
             })
             .collect()

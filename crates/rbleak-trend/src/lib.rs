@@ -1,14 +1,38 @@
 //! From samples of memory to a verdict with its interval.
 //!
-//! A hunt works in rounds: so many requests, a full collection, a sample. This
-//! crate takes such samples, tells what grows and at what rate a request, and
-//! says when more rounds are needed. It is pure: it must not know where a
-//! sample came from, what a process is, or what time it is.
+//! Two ways lead through this crate, over the same statistics. A hunt works in
+//! [`Rounds`]: so many requests, a full collection, a sample; the question is
+//! which kind of memory grows per request. A watch or a recording is a
+//! [`MemorySeries`] of whatever could be sampled from outside, and [`judge`]
+//! tells a plateau, a leak, bloat, fragmentation and warming up apart, with a
+//! confidence, a rate with its interval, and a certificate for a plateau.
+//!
+//! It is pure: it must not know where a sample came from, what a process is,
+//! or what time it is. The verdict of a series is a heuristic whose figures
+//! come from labelled series; see `examples/bars`.
 
+mod calibration;
+mod envelope;
 mod growth;
+mod judge;
+mod kendall;
+mod least_squares;
+mod lives;
+mod rate;
 mod rounds;
+mod sample;
 mod sen;
+mod series;
+mod shapes;
+mod verdict;
+mod weigh;
 
+pub use envelope::Axis;
 pub use growth::{Assessment, Growth, assess};
+pub use judge::{Settings, judge};
 pub use rounds::{Cause, Margins, RoundSample, Rounds, Signals};
+pub use sample::{Sample, Signal};
 pub use sen::{Point, sen_slope};
+pub use series::MemorySeries;
+pub use shapes::Shape;
+pub use verdict::{Grows, Judgement, PlateauCertificate, Rate, TimeToLimit, Verdict};

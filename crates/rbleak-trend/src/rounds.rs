@@ -154,7 +154,7 @@ impl Rounds {
             .filter(|sample| wanted(sample))
             .map(|sample| {
                 Some(Point {
-                    requests: sample.requests as f64,
+                    x: sample.requests as f64,
                     value: value(sample)?,
                 })
             })

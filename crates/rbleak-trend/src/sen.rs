@@ -8,42 +8,58 @@
 use rbleak_units::Interval;
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// One sample: how many requests were made until then, and the value after
-/// them.
+/// A value, and where on the axis it was taken: after so many requests or
+/// seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// Requests since the first sample.
-    pub requests: f64,
+    /// Requests or seconds since the first sample.
+    pub x: f64,
     /// The value, in any unit.
     pub value: f64,
 }
 
-/// The slope of `points` in units of value per request, with its two-sided
+/// The slope of `points` in units of value per unit of x, with its two-sided
 /// interval at `confidence` (0.95). `None` with fewer than five points, below
-/// which no such interval exists, or when all requests are equal.
+/// which no such interval exists, or when all x are equal.
 pub fn sen_slope(points: &[Point], confidence: f64) -> Option<Interval> {
-    let n = points.len();
+    sen_slope_of_groups(&[points], confidence, 1.0)
+}
+
+/// The slope that several groups of points have in common: only pairs within
+/// a group count, as Sen does it for seasons (Hirsch, Slack & Smith 1982). The
+/// variance of Kendall's S is taken `inflation` times as large, for points
+/// that are not independent (Hamed & Rao 1998).
+pub(crate) fn sen_slope_of_groups(
+    groups: &[&[Point]],
+    confidence: f64,
+    inflation: f64,
+) -> Option<Interval> {
+    let n: usize = groups.iter().map(|points| points.len()).sum();
     if n < 5 {
         return None;
     }
     let mut slopes = Vec::with_capacity(n * (n - 1) / 2);
-    for (i, a) in points.iter().enumerate() {
-        for b in &points[i + 1..] {
-            let run = b.requests - a.requests;
-            if run != 0.0 {
-                slopes.push((b.value - a.value) / run);
+    let mut variance = 0.0;
+    for points in groups {
+        for (i, a) in points.iter().enumerate() {
+            for b in &points[i + 1..] {
+                let run = b.x - a.x;
+                if run != 0.0 {
+                    slopes.push((b.value - a.value) / run);
+                }
             }
         }
+        // Sen 1968, eq. 2.6: the variance of Kendall's S without ties.
+        let n = points.len() as f64;
+        variance += n * (n - 1.0) * (2.0 * n + 5.0) / 18.0;
     }
     if slopes.is_empty() {
         return None;
     }
     slopes.sort_by(f64::total_cmp);
     let count = slopes.len() as f64;
-    // Sen 1968, eq. 2.6: the variance of Kendall's S without ties.
-    let variance = (n * (n - 1) * (2 * n + 5)) as f64 / 18.0;
     let z = Normal::standard().inverse_cdf(0.5 + confidence / 2.0);
-    let reach = z * variance.sqrt();
+    let reach = z * (variance * inflation).sqrt();
     let low_rank = ((count - reach) / 2.0).floor().max(0.0) as usize;
     let high_rank = ((count + reach) / 2.0).ceil().min(count - 1.0) as usize;
     Some(Interval {
@@ -53,9 +69,9 @@ pub fn sen_slope(points: &[Point], confidence: f64) -> Option<Interval> {
     })
 }
 
-/// Kendall's tau-a of the values against the requests: +1 when every later
+/// Kendall's tau-a of the values against x: +1 when every later
 /// value is larger, 0 when there is no trend; ties count for nothing. Points
-/// are in order of requests.
+/// are in order of x.
 pub(crate) fn kendall_tau(points: &[Point]) -> f64 {
     let n = points.len();
     if n < 2 {
@@ -75,7 +91,7 @@ pub(crate) fn kendall_tau(points: &[Point]) -> f64 {
 }
 
 /// The median of sorted values; they are not empty.
-fn median(sorted: &[f64]) -> f64 {
+pub(crate) fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 {
         sorted[middle]
@@ -92,7 +108,7 @@ mod tests {
     fn line(slope: f64, n: usize) -> Vec<Point> {
         (0..n)
             .map(|i| Point {
-                requests: i as f64 * 100.0,
+                x: i as f64 * 100.0,
                 value: 5_000.0 + slope * i as f64 * 100.0,
             })
             .collect()
@@ -110,7 +126,7 @@ mod tests {
         assert_eq!(
             sen_slope(
                 &[Point {
-                    requests: 1.0,
+                    x: 1.0,
                     value: 1.0
                 }; 9],
                 0.95
@@ -134,7 +150,7 @@ mod tests {
         let points: Vec<Point> = [1.0, 2.0, 3.0, 4.0, 10.0, 12.0, 18.0]
             .into_iter()
             .zip([9.0, 15.0, 19.0, 20.0, 45.0, 55.0, 78.0])
-            .map(|(requests, value)| Point { requests, value })
+            .map(|(x, value)| Point { x, value })
             .collect();
         let slope = sen_slope(&points, 0.93).unwrap();
         assert_eq!(slope.estimate, 4.0);
@@ -146,7 +162,7 @@ mod tests {
         #[test]
         fn the_estimate_lies_within_its_interval(values in prop::collection::vec(-1e6..1e6f64, 5..40)) {
             let points: Vec<Point> = values.iter().enumerate()
-                .map(|(i, &value)| Point { requests: i as f64, value }).collect();
+                .map(|(i, &value)| Point { x: i as f64, value }).collect();
             let slope = sen_slope(&points, 0.95).unwrap();
             prop_assert!(slope.low <= slope.estimate && slope.estimate <= slope.high);
         }
@@ -154,9 +170,9 @@ mod tests {
         #[test]
         fn adding_a_line_adds_its_slope(values in prop::collection::vec(-1e3..1e3f64, 5..20), slope in -10.0..10.0f64) {
             let points: Vec<Point> = values.iter().enumerate()
-                .map(|(i, &value)| Point { requests: i as f64, value }).collect();
+                .map(|(i, &value)| Point { x: i as f64, value }).collect();
             let tilted: Vec<Point> = points.iter()
-                .map(|p| Point { value: p.value + slope * p.requests, ..*p }).collect();
+                .map(|p| Point { value: p.value + slope * p.x, ..*p }).collect();
             let (flat, tilted) = (sen_slope(&points, 0.95).unwrap(), sen_slope(&tilted, 0.95).unwrap());
             prop_assert!((tilted.estimate - flat.estimate - slope).abs() < 1e-6);
             prop_assert!((tilted.low - flat.low - slope).abs() < 1e-6);

@@ -1,0 +1,371 @@
+//! The families of shapes that a memory series may have, and their fits.
+
+use crate::least_squares::solve;
+use crate::sen::Point;
+use std::f64::consts::TAU;
+
+/// The shape of a series. Places and times are shares of the window, from 0 to
+/// 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Shape {
+    /// Flat.
+    Constant,
+    /// A straight line, up or down.
+    Linear,
+    /// Rises ever more slowly to a level, with this time constant.
+    Saturating {
+        /// The time constant.
+        tau: f64,
+    },
+    /// The same, and on with a straight line.
+    SaturatingLinear {
+        /// The time constant.
+        tau: f64,
+    },
+    /// The same, and one step.
+    SaturatingStep {
+        /// The time constant.
+        tau: f64,
+        /// Where the step is.
+        at: f64,
+    },
+    /// As the logarithm of the time, which is how high-water marks grow.
+    Logarithm {
+        /// Time before the window.
+        start: f64,
+    },
+    /// As a power of the time.
+    Power {
+        /// The exponent.
+        exponent: f64,
+    },
+    /// Rises in a straight line and stops.
+    Knee {
+        /// Where it stops.
+        at: f64,
+    },
+    /// Flat, then a straight line.
+    LateRise {
+        /// Where it begins.
+        at: f64,
+    },
+    /// Flat between one to three steps.
+    Steps {
+        /// How many.
+        count: usize,
+    },
+    /// A straight line with one step.
+    StepLinear {
+        /// Where the step is.
+        at: f64,
+    },
+    /// Goes up and down around a level, as load over the day does.
+    Wave {
+        /// So many times within the window.
+        cycles: f64,
+    },
+    /// The same around a straight line.
+    WaveLinear {
+        /// So many times within the window.
+        cycles: f64,
+    },
+}
+
+/// A shape fitted to points whose x runs from 0 to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fit {
+    pub(crate) shape: Shape,
+    /// Free parameters, those of the shape itself too.
+    pub(crate) parameters: usize,
+    pub(crate) mean_square: f64,
+    coefficients: Vec<f64>,
+    /// Of steps: where, and the level from there on.
+    levels: Vec<(f64, f64)>,
+}
+
+/// Time constants of saturation that are tried.
+const TAUS: [f64; 17] = [
+    0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.13, 0.17, 0.21, 0.25, 0.28, 0.36, 0.45, 0.55, 0.7, 0.85,
+    1.0,
+];
+/// Beside a line, a slow saturation could not be told from the line.
+const SLOWEST_BESIDE_A_LINE: f64 = 0.2;
+const STARTS: [f64; 5] = [0.003, 0.01, 0.03, 0.1, 0.2];
+const EXPONENTS: [f64; 4] = [0.3, 0.4, 0.5, 0.6];
+const CYCLES: [f64; 18] = [
+    0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.3, 2.6, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0,
+];
+/// Fewest points on either side of a step.
+const SHORTEST_LEVEL: usize = 2;
+
+/// All members of all families, fitted.
+pub(crate) fn fits(points: &[Point]) -> Vec<Fit> {
+    let x: Vec<f64> = points.iter().map(|p| p.x).collect();
+    let y: Vec<f64> = points.iter().map(|p| p.value).collect();
+    let mut all = Vec::with_capacity(256);
+    let mut add = |shape| all.extend(fit(shape, &x, &y));
+    add(Shape::Constant);
+    add(Shape::Linear);
+    for tau in TAUS {
+        add(Shape::Saturating { tau });
+        if tau <= SLOWEST_BESIDE_A_LINE {
+            add(Shape::SaturatingLinear { tau });
+        }
+    }
+    for start in STARTS {
+        add(Shape::Logarithm { start });
+    }
+    for exponent in EXPONENTS {
+        add(Shape::Power { exponent });
+    }
+    for cycles in CYCLES {
+        add(Shape::Wave { cycles });
+        add(Shape::WaveLinear { cycles });
+    }
+    let places: Vec<f64> = x.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).collect();
+    let inner = SHORTEST_LEVEL - 1..places.len().saturating_sub(SHORTEST_LEVEL - 1);
+    for &at in &places[inner] {
+        add(Shape::Knee { at });
+        add(Shape::LateRise { at });
+        add(Shape::StepLinear { at });
+        for tau in [0.02, 0.05, 0.1] {
+            if at > 3.0 * tau {
+                add(Shape::SaturatingStep { tau, at });
+            }
+        }
+    }
+    all.extend(steps(&x, &y));
+    all
+}
+
+fn fit(shape: Shape, x: &[f64], y: &[f64]) -> Option<Fit> {
+    let terms = shape.terms();
+    let columns: Vec<Vec<f64>> = terms
+        .iter()
+        .map(|term| x.iter().map(|&x| term(x)).collect())
+        .collect();
+    let own = match shape {
+        Shape::Constant | Shape::Linear => 0,
+        Shape::SaturatingStep { .. } => 2,
+        _ => 1,
+    };
+    let parameters = columns.len() + own;
+    if parameters + 2 > x.len() {
+        return None;
+    }
+    let solution = solve(&columns, y)?;
+    // What rises by its nature must: else another family means the same.
+    let rises = match shape {
+        Shape::Constant | Shape::Linear | Shape::Wave { .. } => true,
+        Shape::WaveLinear { .. } | Shape::LateRise { .. } => solution.coefficients[1] > 0.0,
+        Shape::StepLinear { .. } => solution.coefficients[1] > 0.0,
+        Shape::SaturatingLinear { .. } => {
+            solution.coefficients[1] > 0.0 && solution.coefficients[2] > 0.0
+        }
+        _ => solution.coefficients[1] > 0.0,
+    };
+    rises.then_some(Fit {
+        shape,
+        parameters,
+        mean_square: solution.mean_square,
+        coefficients: solution.coefficients,
+        levels: Vec::new(),
+    })
+}
+
+type Term = Box<dyn Fn(f64) -> f64>;
+
+impl Shape {
+    /// The functions of which the shape is a sum; the straight line, where
+    /// there is one, is the second.
+    fn terms(self) -> Vec<Term> {
+        let one: Term = Box::new(|_| 1.0);
+        let line = || -> Term { Box::new(|x| x) };
+        let saturation = |tau: f64| -> Term { Box::new(move |x| 1.0 - (-x / tau).exp()) };
+        let step = |at: f64| -> Term { Box::new(move |x| f64::from(x >= at)) };
+        let sine = |cycles: f64| -> Term { Box::new(move |x| (TAU * cycles * x).sin()) };
+        let cosine = |cycles: f64| -> Term { Box::new(move |x| (TAU * cycles * x).cos()) };
+        match self {
+            Shape::Constant | Shape::Steps { .. } => vec![one],
+            Shape::Linear => vec![one, line()],
+            Shape::Saturating { tau } => vec![one, saturation(tau)],
+            Shape::SaturatingLinear { tau } => vec![one, line(), saturation(tau)],
+            Shape::SaturatingStep { tau, at } => vec![one, saturation(tau), step(at)],
+            Shape::Logarithm { start } => {
+                vec![one, Box::new(move |x| (1.0 + x / start).ln())]
+            }
+            Shape::Power { exponent } => vec![one, Box::new(move |x| x.powf(exponent))],
+            Shape::Knee { at } => vec![one, Box::new(move |x| x.min(at))],
+            Shape::LateRise { at } => vec![one, Box::new(move |x| (x - at).max(0.0))],
+            Shape::StepLinear { at } => vec![one, line(), step(at)],
+            Shape::Wave { cycles } => vec![one, sine(cycles), cosine(cycles)],
+            Shape::WaveLinear { cycles } => vec![one, line(), sine(cycles), cosine(cycles)],
+        }
+    }
+}
+
+impl Fit {
+    /// The fitted value at `x`.
+    pub(crate) fn at(&self, x: f64) -> f64 {
+        if let Some(&(_, first)) = self.levels.first() {
+            let level = self.levels.iter().rev().find(|(from, _)| x >= *from);
+            return level.map_or(first, |&(_, level)| level);
+        }
+        let terms = self.shape.terms();
+        terms
+            .iter()
+            .zip(&self.coefficients)
+            .map(|(term, c)| c * term(x))
+            .sum()
+    }
+
+    /// The slope of the line that goes on at the end; 0 without one.
+    pub(crate) fn slope(&self) -> f64 {
+        match self.shape {
+            Shape::Linear
+            | Shape::SaturatingLinear { .. }
+            | Shape::StepLinear { .. }
+            | Shape::WaveLinear { .. }
+            | Shape::LateRise { .. } => self.coefficients[1],
+            _ => 0.0,
+        }
+    }
+
+    /// What is neither level nor line at `x`: a saturation, a step, a wave.
+    pub(crate) fn transient(&self, x: f64) -> f64 {
+        match self.shape {
+            Shape::SaturatingLinear { .. }
+            | Shape::StepLinear { .. }
+            | Shape::WaveLinear { .. } => {
+                self.at(x) - self.coefficients[0] - self.coefficients[1] * x
+            }
+            _ => 0.0,
+        }
+    }
+
+    /// The largest step upwards that stays, behind the first `boot` of the
+    /// window: how much higher all is at the end than before it.
+    pub(crate) fn step_up(&self, boot: f64) -> f64 {
+        match self.shape {
+            Shape::SaturatingStep { at, .. } if at > boot => self.coefficients[2],
+            Shape::Steps { .. } => {
+                let last = self.levels.last().map_or(0.0, |l| l.1);
+                let before = self.levels.windows(2).filter(|pair| pair[1].0 > boot);
+                before
+                    .map(|pair| (pair[1].1 - pair[0].1).min(last - pair[0].1))
+                    .fold(0.0, f64::max)
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+/// The best one, two and three steps.
+fn steps(x: &[f64], y: &[f64]) -> Vec<Fit> {
+    let n = y.len();
+    let (mut sums, mut squares) = (vec![0.0], vec![0.0]);
+    for value in y {
+        sums.push(sums[sums.len() - 1] + value);
+        squares.push(squares[squares.len() - 1] + value * value);
+    }
+    let cost = |a: usize, b: usize| {
+        let sum: f64 = sums[b] - sums[a];
+        (squares[b] - squares[a] - sum * sum / (b - a) as f64).max(0.0)
+    };
+    // best[j][b]: the first b points in j + 1 levels, and where the last begins.
+    let mut best: Vec<Vec<(f64, usize)>> = vec![(0..=n).map(|b| (cost(0, b.max(1)), 0)).collect()];
+    let mut found = Vec::new();
+    for count in 1..=3usize {
+        let before = &best[count - 1];
+        let least = SHORTEST_LEVEL * (count + 1);
+        let row: Vec<(f64, usize)> = (0..=n)
+            .map(|b| {
+                let starts = SHORTEST_LEVEL * count..(b + 1).saturating_sub(SHORTEST_LEVEL);
+                starts
+                    .map(|a| (before[a].0 + cost(a, b), a))
+                    .min_by(|a, b| a.0.total_cmp(&b.0))
+                    .unwrap_or((f64::INFINITY, 0))
+            })
+            .collect();
+        best.push(row);
+        if n < least + 2 {
+            break;
+        }
+        let mut levels = Vec::new();
+        let mut end = n;
+        for level in (0..=count).rev() {
+            let start = best[level][end].1;
+            let from = if start == 0 {
+                f64::NEG_INFINITY
+            } else {
+                (x[start - 1] + x[start]) / 2.0
+            };
+            levels.push((from, (sums[end] - sums[start]) / (end - start) as f64));
+            end = start;
+        }
+        levels.reverse();
+        found.push(Fit {
+            shape: Shape::Steps { count },
+            parameters: 2 * count + 1,
+            mean_square: best[count][n].0 / n as f64,
+            coefficients: Vec::new(),
+            levels,
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(value: impl Fn(f64) -> f64) -> Vec<Point> {
+        (0..32)
+            .map(|i| {
+                let x = f64::from(i) / 31.0;
+                Point { x, value: value(x) }
+            })
+            .collect()
+    }
+
+    /// Of the fits without residuals the one of the fewest parameters.
+    fn simplest(value: impl Fn(f64) -> f64) -> Fit {
+        fits(&points(value))
+            .into_iter()
+            .filter(|fit| fit.mean_square < 1e-14)
+            .min_by_key(|fit| fit.parameters)
+            .expect("some family fits exactly")
+    }
+
+    #[test]
+    fn each_family_finds_its_own() {
+        assert_eq!(simplest(|_| 1.0).shape, Shape::Constant);
+        assert_eq!(simplest(|x| 1.0 + x).shape, Shape::Linear);
+        let tau = 0.1;
+        let ramp = |x: f64| 1.0 - (-x / tau).exp();
+        assert_eq!(simplest(|x| 1.0 + ramp(x)).shape, Shape::Saturating { tau });
+        let both = simplest(|x| 1.0 + ramp(x) + 0.5 * x);
+        assert_eq!(both.shape, Shape::SaturatingLinear { tau });
+        assert!((both.slope() - 0.5).abs() < 1e-6);
+        assert!((both.transient(0.5) - ramp(0.5)).abs() < 1e-6);
+        assert_eq!(
+            simplest(|x| 1.0 + x.powf(0.4)).shape,
+            Shape::Power { exponent: 0.4 }
+        );
+        assert_eq!(
+            simplest(|x| (TAU * 3.0 * x).sin()).shape,
+            Shape::Wave { cycles: 3.0 }
+        );
+    }
+
+    #[test]
+    fn steps_are_where_they_are() {
+        let two = simplest(|x| 1.0 + f64::from(x > 0.3) * 0.2 + f64::from(x > 0.7) * 0.1);
+        assert_eq!(two.shape, Shape::Steps { count: 2 });
+        assert!((two.at(0.0) - 1.0).abs() < 1e-9 && (two.at(1.0) - 1.3).abs() < 1e-9);
+        assert!((two.step_up(0.08) - 0.2).abs() < 1e-9);
+        assert!((two.step_up(0.5) - 0.1).abs() < 1e-9);
+        let back = simplest(|x| 1.0 + f64::from(x > 0.3) * 0.2 - f64::from(x > 0.7) * 0.2);
+        assert!(back.step_up(0.08) < 1e-9, "it goes down again");
+    }
+}

@@ -1,0 +1,146 @@
+//! How well each verdict explains the shape of a series.
+
+use crate::envelope::{Axis, blocks_for_shapes, envelope, quantile};
+use crate::lives::Reading;
+use crate::sample::Signal;
+use crate::sen::Point;
+use crate::shapes::{Fit, Shape, fits};
+use crate::verdict::Kind;
+
+/// Blocks that lie side by side are not independent.
+const EFFECTIVE: f64 = 0.75;
+/// Growth of so many sigma over the later two thirds is material, if it is
+/// enough of the level, too.
+const MATERIAL_SIGMAS: f64 = 2.5;
+/// The same of a step.
+const STEP_SIGMAS: f64 = 3.0;
+/// Steps in this first part of the window belong to booting.
+const BOOT: f64 = 0.08;
+/// A saturation up to this time constant has levelled off within the window.
+const LEVELLED_OFF: f64 = 0.32;
+/// A line that stops before this place has, too.
+const LEVEL_FROM: f64 = 0.6;
+/// A rise that begins later than this may be anything.
+const LATEST_RISE: f64 = 0.6;
+/// What is judged later than this, in the window.
+const LATER: f64 = 1.0 / 3.0;
+
+/// How much of its level a signal must move to mean anything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Residuals smaller than this are not taken at their word.
+    sigma_floor: f64,
+    /// Growth over the later two thirds.
+    growth: f64,
+    /// A step.
+    step: f64,
+}
+
+impl Scale {
+    pub(crate) fn of(signal: Signal) -> Scale {
+        if signal.is_footprint() {
+            Scale {
+                sigma_floor: 0.0015,
+                growth: 0.025,
+                step: 0.045,
+            }
+        } else {
+            // Counted, not rounded to pages and arenas.
+            Scale {
+                sigma_floor: 0.0005,
+                growth: 0.01,
+                step: 0.02,
+            }
+        }
+    }
+}
+
+/// What one life says: the evidence for each kind of verdict, in nats, and the
+/// fit that brought it.
+#[derive(Clone, Debug)]
+pub(crate) struct Weighed {
+    pub(crate) evidence: [f64; Kind::COUNT],
+    pub(crate) best: [Option<Fit>; Kind::COUNT],
+    /// Noise of the envelope, as a share of the level.
+    pub(crate) sigma: f64,
+    /// The middle value of the envelope, in the signal's unit.
+    pub(crate) level: f64,
+}
+
+/// Evidence that is given to what no fit explains at all.
+pub(crate) const NO_EVIDENCE: f64 = -1e3;
+
+/// Weighs one life along one axis. `None` where the axis is not known.
+pub(crate) fn weigh(readings: &[Reading], axis: Axis, scale: Scale) -> Option<Weighed> {
+    let raw = envelope(readings, axis, blocks_for_shapes(readings.len()))?;
+    let (first, last) = (readings.first()?, readings.last()?);
+    let (from, to) = (axis.of(first)?, axis.of(last)?);
+    let mut values: Vec<f64> = raw.iter().map(|p| p.value).collect();
+    values.sort_by(f64::total_cmp);
+    let level = quantile(&values, 0.5);
+    if level <= 0.0 || to <= from {
+        return None;
+    }
+    let points: Vec<Point> = raw
+        .iter()
+        .map(|p| Point {
+            x: (p.x - from) / (to - from),
+            value: p.value / level,
+        })
+        .collect();
+    let all = fits(&points);
+    let blocks = points.len() as f64;
+    let sigma = all
+        .iter()
+        .map(|fit| (fit.mean_square * blocks / (blocks - fit.parameters as f64)).sqrt())
+        .fold(f64::INFINITY, f64::min)
+        .max(scale.sigma_floor);
+
+    let mut weighed = Weighed {
+        evidence: [NO_EVIDENCE; Kind::COUNT],
+        best: Default::default(),
+        sigma,
+        level,
+    };
+    let independent = EFFECTIVE * blocks;
+    for fit in all {
+        // Schwarz 1978: minus half of the BIC.
+        let likelihood = -0.5
+            * independent
+            * (fit.mean_square + scale.sigma_floor.powi(2)).ln();
+        let evidence = likelihood - 0.5 * fit.parameters as f64 * independent.ln();
+        let place = kind(&fit, sigma, scale).index();
+        if weighed.best[place].is_none() || evidence > weighed.evidence[place] {
+            weighed.evidence[place] = evidence;
+            weighed.best[place] = Some(fit);
+        }
+    }
+    Some(weighed)
+}
+
+/// Which verdict a fit stands for. What is not material is a plateau.
+fn kind(fit: &Fit, sigma: f64, scale: Scale) -> Kind {
+    let material = scale.growth.max(MATERIAL_SIGMAS * sigma);
+    let grows = |from: f64| fit.at(1.0) - fit.at(from) > material;
+    match fit.shape {
+        Shape::Constant | Shape::Wave { .. } => Kind::Plateau,
+        Shape::Linear
+        | Shape::SaturatingLinear { .. }
+        | Shape::StepLinear { .. }
+        | Shape::WaveLinear { .. }
+            if fit.slope() * (1.0 - LATER) > material =>
+        {
+            Kind::Leak
+        }
+        Shape::LateRise { at } if at <= LATEST_RISE && grows(LATER) => Kind::Leak,
+        Shape::Saturating { tau } if tau > LEVELLED_OFF && grows(LATER) => Kind::WarmingUp,
+        Shape::Knee { at } if at > LEVEL_FROM && grows(LATER) => Kind::WarmingUp,
+        Shape::Logarithm { .. } | Shape::Power { .. } if grows(LATER) => Kind::Fragmentation,
+        Shape::Steps { .. } | Shape::SaturatingStep { .. }
+            if fit.step_up(BOOT) > scale.step.max(STEP_SIGMAS * sigma) =>
+        {
+            Kind::Bloat
+        }
+        _ => Kind::Plateau,
+    }
+}
