@@ -86,9 +86,7 @@ fn goes_on(window: &[Point], slope: f64, margin: f64) -> bool {
 /// batch that is flushed every few rounds.
 fn net_rate(points: &[Point]) -> f64 {
     match (points.first(), points.last()) {
-        (Some(a), Some(b)) if b.x > a.x => {
-            (b.value - a.value) / (b.x - a.x)
-        }
+        (Some(a), Some(b)) if b.x > a.x => (b.value - a.value) / (b.x - a.x),
         _ => 0.0,
     }
 }

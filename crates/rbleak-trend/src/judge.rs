@@ -7,9 +7,7 @@ use crate::rate::{Fitted, Slope, slope};
 use crate::sample::{Sample, Signal};
 use crate::series::MemorySeries;
 use crate::shapes::Fit;
-use crate::verdict::{
-    Grows, Judgement, Kind, PlateauCertificate, Rate, TimeToLimit, Verdict,
-};
+use crate::verdict::{Grows, Judgement, Kind, PlateauCertificate, Rate, TimeToLimit, Verdict};
 use crate::weigh::{NO_EVIDENCE, Scale, Weighed, weigh};
 use rbleak_units::{Bytes, Interval};
 
@@ -55,8 +53,6 @@ struct Opinion {
     lives: Vec<Readings>,
     /// Of each life, along `axis`.
     weighed: Vec<Weighed>,
-    slope_in_time: Option<Slope>,
-    slope_in_requests: Option<Slope>,
 }
 
 /// Judges a series as it stands: a finished recording, or a watch so far.
@@ -99,8 +95,8 @@ pub fn judge(series: &MemorySeries, settings: &Settings) -> Judgement {
     let decided = deciding(kind, slots, malloc, footprint).unwrap_or(first);
     let grows = grows(kind, slots, malloc, footprint);
     let longest = decided.lives.iter().map(Vec::len).max().unwrap_or(0);
-    let rate = decided.rate();
-    let footprint_rate = footprint.and_then(Opinion::rate);
+    let rate = decided.rate(decided.shape_for(kind));
+    let footprint_rate = footprint.and_then(|outer| outer.rate(outer.shape_for(kind)));
     Judgement {
         verdict: kind.verdict(),
         confidence: calibrated(kind, probabilities[kind.index()]),
@@ -117,7 +113,7 @@ pub fn judge(series: &MemorySeries, settings: &Settings) -> Judgement {
             .filter(|_| kind == Kind::Leak)
             .and_then(|limit| time_to_limit(limit, series.last()?, footprint?)),
         plateau: matches!(kind, Kind::Plateau | Kind::Bloat)
-            .then(|| certificate(&opinions, settings.plateau_margin))
+            .then(|| certificate(&opinions, kind, settings.plateau_margin))
             .flatten(),
         lives: lives.len(),
         lives_judged: decided.lives.len(),
@@ -160,26 +156,8 @@ impl Opinion {
             }
             _ => (Axis::Time, in_time, time_evidence),
         };
-        let slope_along = |axis| {
-            let fitted: Vec<Fitted<'_>> = lives
-                .iter()
-                .zip(&weighed)
-                .map(|(readings, weighed)| Fitted {
-                    readings,
-                    fit: weighed.best[Kind::Leak.index()].as_ref(),
-                    level: weighed.level,
-                })
-                .collect();
-            slope(&fitted, axis)
-        };
-        let slope_in_time = slope_along(Axis::Time);
-        let slope_in_requests = slope_along(Axis::Requests);
-        let gate = match axis {
-            Axis::Time => &slope_in_time,
-            Axis::Requests => &slope_in_requests,
-        };
         let leak = &mut evidence[Kind::Leak.index()];
-        match gate {
+        match slope_as(Kind::Leak, &lives, &weighed, axis) {
             Some(slope) => {
                 if slope.trend.p_rising >= TREND_LEVEL || slope.interval.low <= 0.0 {
                     *leak -= NO_TREND * TEMPERATURE;
@@ -196,13 +174,18 @@ impl Opinion {
             probabilities: softmax(&evidence),
             lives,
             weighed,
-            slope_in_time,
-            slope_in_requests,
         })
     }
 
     fn kind(&self) -> Kind {
         likeliest(&self.probabilities)
+    }
+
+    /// `kind` where this signal can look so at all, or what it looks like by
+    /// itself: a footprint may be fragmented while its leak is in use.
+    fn shape_for(&self, kind: Kind) -> Kind {
+        let possible = self.weighed.iter().all(|w| w.best[kind.index()].is_some());
+        if possible { kind } else { self.kind() }
     }
 
     /// The fit for `kind` of the longest life.
@@ -212,13 +195,34 @@ impl Opinion {
         weighed.best[kind.index()].as_ref()
     }
 
-    fn rate(&self) -> Option<Rate> {
+    /// The slope if the verdict is `kind`.
+    fn slope(&self, kind: Kind, axis: Axis) -> Option<Slope> {
+        slope_as(kind, &self.lives, &self.weighed, axis)
+    }
+
+    fn rate(&self, kind: Kind) -> Option<Rate> {
+        let per_request = self.slope(kind, Axis::Requests);
         Some(Rate {
             signal: self.signal,
-            per_hour: self.slope_in_time?.interval.scaled(3600.0),
-            per_request: self.slope_in_requests.map(|slope| slope.interval),
+            per_hour: self.slope(kind, Axis::Time)?.interval.scaled(3600.0),
+            per_request: per_request.map(|slope| slope.interval),
         })
     }
+}
+
+/// The common slope of all lives without what the fits for `kind` say will not
+/// go on.
+fn slope_as(kind: Kind, lives: &[Readings], weighed: &[Weighed], axis: Axis) -> Option<Slope> {
+    let fitted: Vec<Fitted<'_>> = lives
+        .iter()
+        .zip(weighed)
+        .map(|(readings, weighed)| Fitted {
+            readings,
+            fit: weighed.best[kind.index()].as_ref(),
+            level: weighed.level,
+        })
+        .collect();
+    slope(&fitted, axis)
 }
 
 fn softmax(evidence: &[f64; Kind::COUNT]) -> [f64; Kind::COUNT] {
@@ -323,7 +327,9 @@ fn grows(
 
 /// The distance divided by the rate, of the memory that the limit counts.
 fn time_to_limit(limit: Bytes, last: &Sample, footprint: &Opinion) -> Option<TimeToLimit> {
-    let rate = footprint.slope_in_time?.interval;
+    let rate = footprint
+        .slope(footprint.shape_for(Kind::Leak), Axis::Time)?
+        .interval;
     let now = footprint.signal.of(last)?;
     let left = (limit.as_f64() - now).max(0.0);
     if rate.estimate <= 0.0 {
@@ -349,10 +355,10 @@ fn time_to_limit(limit: Bytes, last: &Sample, footprint: &Opinion) -> Option<Tim
 /// Schuirmann 1987, the one side that matters: the upper 95 % bound of the
 /// growth over the window lies below the margin, for every signal that is
 /// known.
-fn certificate(opinions: &[Opinion], margin: f64) -> Option<PlateauCertificate> {
+fn certificate(opinions: &[Opinion], kind: Kind, margin: f64) -> Option<PlateauCertificate> {
     let mut growth_at_most = f64::NEG_INFINITY;
     for opinion in opinions {
-        let slope = opinion.slope_in_time?;
+        let slope = opinion.slope(opinion.shape_for(kind), Axis::Time)?;
         let window = opinion
             .lives
             .iter()

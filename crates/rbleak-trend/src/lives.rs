@@ -194,7 +194,9 @@ mod tests {
         let mut values = vec![100.0; 40];
         values[20] = 150.0;
         assert_eq!(lengths(&values), [39]);
-        let step: Vec<f64> = (0..40).map(|i| if i < 20 { 100.0 } else { 150.0 }).collect();
+        let step: Vec<f64> = (0..40)
+            .map(|i| if i < 20 { 100.0 } else { 150.0 })
+            .collect();
         assert_eq!(lengths(&step), [40]);
     }
 

@@ -71,9 +71,9 @@ fn later_points(life: &Fitted<'_>, axis: Axis) -> Option<Vec<Point>> {
     let readings = life.readings;
     let from = axis.of(readings.first()?)?;
     let span = axis.of(readings.last()?)? - from;
-    let start = life.fit.map_or(0.0, |fit| match fit.shape {
-        Shape::SaturatingLinear { tau } => 3.0 * tau,
-        Shape::LateRise { at } => at,
+    let start = life.fit.map_or(0.0, |fit| match (fit.shape, fit.boot) {
+        (Shape::LateRise { at } | Shape::Knee { at }, _) => at,
+        (_, Some(tau)) => 3.0 * tau,
         _ => 0.0,
     });
     let start = from + span * start.clamp(WARM_UP, MOST_LEFT_OUT);
@@ -84,7 +84,10 @@ fn later_points(life: &Fitted<'_>, axis: Axis) -> Option<Vec<Point>> {
         .map(|p| Point {
             x: p.x,
             value: p.value
-                - life.level * life.fit.map_or(0.0, |fit| fit.transient((p.x - from) / span)),
+                - life.level
+                    * life
+                        .fit
+                        .map_or(0.0, |fit| fit.transient((p.x - from) / span)),
         })
         .collect();
     (later.len() >= 5).then_some(later)

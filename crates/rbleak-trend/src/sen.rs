@@ -123,16 +123,7 @@ mod tests {
     #[test]
     fn too_few_points_have_no_interval() {
         assert_eq!(sen_slope(&line(2.0, 4), 0.95), None);
-        assert_eq!(
-            sen_slope(
-                &[Point {
-                    x: 1.0,
-                    value: 1.0
-                }; 9],
-                0.95
-            ),
-            None
-        );
+        assert_eq!(sen_slope(&[Point { x: 1.0, value: 1.0 }; 9], 0.95), None);
     }
 
     #[test]

@@ -17,18 +17,6 @@ pub enum Shape {
         /// The time constant.
         tau: f64,
     },
-    /// The same, and on with a straight line.
-    SaturatingLinear {
-        /// The time constant.
-        tau: f64,
-    },
-    /// The same, and one step.
-    SaturatingStep {
-        /// The time constant.
-        tau: f64,
-        /// Where the step is.
-        at: f64,
-    },
     /// As the logarithm of the time, which is how high-water marks grow.
     Logarithm {
         /// Time before the window.
@@ -54,6 +42,11 @@ pub enum Shape {
         /// How many.
         count: usize,
     },
+    /// Flat before and behind one step, after a start-up.
+    Step {
+        /// Where the step is.
+        at: f64,
+    },
     /// A straight line with one step.
     StepLinear {
         /// Where the step is.
@@ -75,113 +68,173 @@ pub enum Shape {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fit {
     pub(crate) shape: Shape,
+    /// The time constant of a start-up before it, if there is one.
+    pub(crate) boot: Option<f64>,
     /// Free parameters, those of the shape itself too.
     pub(crate) parameters: usize,
     pub(crate) mean_square: f64,
+    /// Of the terms of the shape, then of the start-up.
     coefficients: Vec<f64>,
     /// Of steps: where, and the level from there on.
     levels: Vec<(f64, f64)>,
 }
 
-/// Time constants of saturation that are tried.
-const TAUS: [f64; 17] = [
-    0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.13, 0.17, 0.21, 0.25, 0.28, 0.36, 0.45, 0.55, 0.7, 0.85,
-    1.0,
+/// Time constants of saturation that are tried, those within the window's
+/// reach and those beyond; between them the best is searched for.
+const FAST_TAUS: [f64; 11] = [
+    0.008, 0.015, 0.025, 0.04, 0.06, 0.09, 0.13, 0.17, 0.21, 0.26, 0.32,
 ];
-/// Beside a line, a slow saturation could not be told from the line.
-const SLOWEST_BESIDE_A_LINE: f64 = 0.2;
+const SLOW_TAUS: [f64; 6] = [0.321, 0.4, 0.5, 0.65, 0.8, 1.0];
+/// Beside a line, a slower start-up could not be told from the line.
+const BOOTS: [f64; 7] = [0.01, 0.02, 0.04, 0.07, 0.11, 0.16, 0.22];
+/// Start-ups beside what has a place or a period of its own.
+const FEW_BOOTS: [f64; 3] = [0.02, 0.05, 0.1];
 const STARTS: [f64; 5] = [0.003, 0.01, 0.03, 0.1, 0.2];
 const EXPONENTS: [f64; 4] = [0.3, 0.4, 0.5, 0.6];
 const CYCLES: [f64; 18] = [
     0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.3, 2.6, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0,
 ];
+/// With fewer than 1.5, a wave and a line cannot be told apart.
+const FIRST_BESIDE_A_LINE: usize = 5;
 /// Fewest points on either side of a step.
 const SHORTEST_LEVEL: usize = 2;
 
 /// All members of all families, fitted.
 pub(crate) fn fits(points: &[Point]) -> Vec<Fit> {
-    let x: Vec<f64> = points.iter().map(|p| p.x).collect();
-    let y: Vec<f64> = points.iter().map(|p| p.value).collect();
-    let mut all = Vec::with_capacity(256);
-    let mut add = |shape| all.extend(fit(shape, &x, &y));
-    add(Shape::Constant);
-    add(Shape::Linear);
-    for tau in TAUS {
-        add(Shape::Saturating { tau });
-        if tau <= SLOWEST_BESIDE_A_LINE {
-            add(Shape::SaturatingLinear { tau });
-        }
+    let data = Data {
+        x: points.iter().map(|p| p.x).collect(),
+        y: points.iter().map(|p| p.value).collect(),
+    };
+    let x = &data.x;
+    let mut all = Vec::with_capacity(768);
+    all.extend(data.fit(Shape::Constant, None));
+    all.extend(data.fit(Shape::Linear, None));
+    for taus in [&FAST_TAUS[..], &SLOW_TAUS] {
+        all.extend(search(taus, |tau| {
+            data.fit(Shape::Saturating { tau }, None)
+        }));
     }
-    for start in STARTS {
-        add(Shape::Logarithm { start });
-    }
-    for exponent in EXPONENTS {
-        add(Shape::Power { exponent });
-    }
-    for cycles in CYCLES {
-        add(Shape::Wave { cycles });
-        add(Shape::WaveLinear { cycles });
+    all.extend(search(&BOOTS, |tau| data.fit(Shape::Linear, Some(tau))));
+    let boots = || [None].into_iter().chain(FEW_BOOTS.map(Some));
+    for boot in boots() {
+        all.extend(search(&STARTS, |start| {
+            data.fit(Shape::Logarithm { start }, boot)
+        }));
+        all.extend(search(&EXPONENTS, |exponent| {
+            data.fit(Shape::Power { exponent }, boot)
+        }));
+        all.extend(search(&CYCLES, |cycles| {
+            data.fit(Shape::Wave { cycles }, boot)
+        }));
+        all.extend(search(&CYCLES[FIRST_BESIDE_A_LINE..], |cycles| {
+            data.fit(Shape::WaveLinear { cycles }, boot)
+        }));
     }
     let places: Vec<f64> = x.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).collect();
     let inner = SHORTEST_LEVEL - 1..places.len().saturating_sub(SHORTEST_LEVEL - 1);
     for &at in &places[inner] {
-        add(Shape::Knee { at });
-        add(Shape::LateRise { at });
-        add(Shape::StepLinear { at });
-        for tau in [0.02, 0.05, 0.1] {
-            if at > 3.0 * tau {
-                add(Shape::SaturatingStep { tau, at });
+        for boot in boots().filter(|boot| boot.is_none_or(|tau| at > 2.0 * tau)) {
+            all.extend(data.fit(Shape::Knee { at }, boot));
+            all.extend(data.fit(Shape::LateRise { at }, boot));
+            all.extend(data.fit(Shape::StepLinear { at }, boot));
+            if boot.is_some() {
+                all.extend(data.fit(Shape::Step { at }, boot));
             }
         }
     }
-    all.extend(steps(&x, &y));
+    all.extend(steps(x, &data.y));
     all
 }
 
-fn fit(shape: Shape, x: &[f64], y: &[f64]) -> Option<Fit> {
-    let terms = shape.terms();
-    let columns: Vec<Vec<f64>> = terms
-        .iter()
-        .map(|term| x.iter().map(|&x| term(x)).collect())
-        .collect();
-    let own = match shape {
-        Shape::Constant | Shape::Linear => 0,
-        Shape::SaturatingStep { .. } => 2,
-        _ => 1,
-    };
-    let parameters = columns.len() + own;
-    if parameters + 2 > x.len() {
-        return None;
-    }
-    let solution = solve(&columns, y)?;
-    // What rises by its nature must: else another family means the same.
-    let rises = match shape {
-        Shape::Constant | Shape::Linear | Shape::Wave { .. } => true,
-        Shape::WaveLinear { .. } | Shape::LateRise { .. } => solution.coefficients[1] > 0.0,
-        Shape::StepLinear { .. } => solution.coefficients[1] > 0.0,
-        Shape::SaturatingLinear { .. } => {
-            solution.coefficients[1] > 0.0 && solution.coefficients[2] > 0.0
+/// The fits on a grid, and the best one between the neighbours of the best:
+/// a golden-section search (Kiefer 1953).
+fn search(grid: &[f64], fit: impl Fn(f64) -> Option<Fit>) -> Vec<Fit> {
+    let mut all: Vec<Fit> = Vec::with_capacity(grid.len() + 1);
+    let mut best: Option<(usize, f64)> = None;
+    for (i, &value) in grid.iter().enumerate() {
+        if let Some(found) = fit(value) {
+            if best.is_none_or(|(_, least)| found.mean_square < least) {
+                best = Some((i, found.mean_square));
+            }
+            all.push(found);
         }
-        _ => solution.coefficients[1] > 0.0,
+    }
+    let Some((i, _)) = best else {
+        return all;
     };
-    rises.then_some(Fit {
-        shape,
-        parameters,
-        mean_square: solution.mean_square,
-        coefficients: solution.coefficients,
-        levels: Vec::new(),
-    })
+    let cost = |value: f64| fit(value).map_or(f64::INFINITY, |found| found.mean_square);
+    let (mut a, mut b) = (
+        grid[i.saturating_sub(1)].ln(),
+        grid[(i + 1).min(grid.len() - 1)].ln(),
+    );
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    let (mut low, mut high) = (b - GOLDEN * (b - a), a + GOLDEN * (b - a));
+    let (mut at_low, mut at_high) = (cost(low.exp()), cost(high.exp()));
+    for _ in 0..10 {
+        if at_low < at_high {
+            (b, high, at_high) = (high, low, at_low);
+            low = b - GOLDEN * (b - a);
+            at_low = cost(low.exp());
+        } else {
+            (a, low, at_low) = (low, high, at_high);
+            high = a + GOLDEN * (b - a);
+            at_high = cost(high.exp());
+        }
+    }
+    all.extend(fit((0.5 * (a + b)).exp()));
+    all
+}
+
+struct Data {
+    x: Vec<f64>,
+    y: Vec<f64>,
+}
+
+impl Data {
+    fn fit(&self, shape: Shape, boot: Option<f64>) -> Option<Fit> {
+        let terms = shape.terms().into_iter().chain(boot.map(saturation));
+        let columns: Vec<Vec<f64>> = terms
+            .map(|term| self.x.iter().map(|&x| term(x)).collect())
+            .collect();
+        let own = match shape {
+            Shape::Constant | Shape::Linear | Shape::Steps { .. } => 0,
+            _ => 1,
+        };
+        let parameters = columns.len() + own + usize::from(boot.is_some());
+        if parameters + 2 > self.x.len() {
+            return None;
+        }
+        let solution = solve(&columns, &self.y)?;
+        let coefficients = &solution.coefficients;
+        // What rises by its nature must: else another family means the same.
+        let rises = match shape {
+            Shape::Constant | Shape::Wave { .. } => true,
+            Shape::Linear => boot.is_none() || coefficients[1] > 0.0,
+            _ => coefficients[1] > 0.0,
+        };
+        let boots = boot.is_none() || coefficients.last().is_some_and(|c| *c > 0.0);
+        (rises && boots).then_some(Fit {
+            shape,
+            boot,
+            parameters,
+            mean_square: solution.mean_square,
+            coefficients: solution.coefficients,
+            levels: Vec::new(),
+        })
+    }
 }
 
 type Term = Box<dyn Fn(f64) -> f64>;
 
+fn saturation(tau: f64) -> Term {
+    Box::new(move |x| 1.0 - (-x / tau).exp())
+}
+
 impl Shape {
-    /// The functions of which the shape is a sum; the straight line, where
-    /// there is one, is the second.
+    /// The functions of which the shape is a sum; what rises is the second.
     fn terms(self) -> Vec<Term> {
         let one: Term = Box::new(|_| 1.0);
         let line = || -> Term { Box::new(|x| x) };
-        let saturation = |tau: f64| -> Term { Box::new(move |x| 1.0 - (-x / tau).exp()) };
         let step = |at: f64| -> Term { Box::new(move |x| f64::from(x >= at)) };
         let sine = |cycles: f64| -> Term { Box::new(move |x| (TAU * cycles * x).sin()) };
         let cosine = |cycles: f64| -> Term { Box::new(move |x| (TAU * cycles * x).cos()) };
@@ -189,14 +242,13 @@ impl Shape {
             Shape::Constant | Shape::Steps { .. } => vec![one],
             Shape::Linear => vec![one, line()],
             Shape::Saturating { tau } => vec![one, saturation(tau)],
-            Shape::SaturatingLinear { tau } => vec![one, line(), saturation(tau)],
-            Shape::SaturatingStep { tau, at } => vec![one, saturation(tau), step(at)],
             Shape::Logarithm { start } => {
                 vec![one, Box::new(move |x| (1.0 + x / start).ln())]
             }
             Shape::Power { exponent } => vec![one, Box::new(move |x| x.powf(exponent))],
             Shape::Knee { at } => vec![one, Box::new(move |x| x.min(at))],
             Shape::LateRise { at } => vec![one, Box::new(move |x| (x - at).max(0.0))],
+            Shape::Step { at } => vec![one, step(at)],
             Shape::StepLinear { at } => vec![one, line(), step(at)],
             Shape::Wave { cycles } => vec![one, sine(cycles), cosine(cycles)],
             Shape::WaveLinear { cycles } => vec![one, line(), sine(cycles), cosine(cycles)],
@@ -211,9 +263,9 @@ impl Fit {
             let level = self.levels.iter().rev().find(|(from, _)| x >= *from);
             return level.map_or(first, |&(_, level)| level);
         }
-        let terms = self.shape.terms();
+        let terms = self.shape.terms().into_iter();
         terms
-            .iter()
+            .chain(self.boot.map(saturation))
             .zip(&self.coefficients)
             .map(|(term, c)| c * term(x))
             .sum()
@@ -223,7 +275,6 @@ impl Fit {
     pub(crate) fn slope(&self) -> f64 {
         match self.shape {
             Shape::Linear
-            | Shape::SaturatingLinear { .. }
             | Shape::StepLinear { .. }
             | Shape::WaveLinear { .. }
             | Shape::LateRise { .. } => self.coefficients[1],
@@ -231,15 +282,14 @@ impl Fit {
         }
     }
 
-    /// What is neither level nor line at `x`: a saturation, a step, a wave.
+    /// What will not go on at `x`: a start-up, a step, a wave, all that rises
+    /// to a level within the window.
     pub(crate) fn transient(&self, x: f64) -> f64 {
+        let level = self.coefficients.first().copied().unwrap_or(0.0);
         match self.shape {
-            Shape::SaturatingLinear { .. }
-            | Shape::StepLinear { .. }
-            | Shape::WaveLinear { .. } => {
-                self.at(x) - self.coefficients[0] - self.coefficients[1] * x
-            }
-            _ => 0.0,
+            Shape::LateRise { .. } | Shape::Logarithm { .. } | Shape::Power { .. } => 0.0,
+            Shape::Saturating { tau } if tau > FAST_TAUS[FAST_TAUS.len() - 1] => 0.0,
+            _ => self.at(x) - level - self.slope() * x,
         }
     }
 
@@ -247,7 +297,7 @@ impl Fit {
     /// window: how much higher all is at the end than before it.
     pub(crate) fn step_up(&self, boot: f64) -> f64 {
         match self.shape {
-            Shape::SaturatingStep { at, .. } if at > boot => self.coefficients[2],
+            Shape::Step { at } if at > boot => self.coefficients[1],
             Shape::Steps { .. } => {
                 let last = self.levels.last().map_or(0.0, |l| l.1);
                 let before = self.levels.windows(2).filter(|pair| pair[1].0 > boot);
@@ -306,6 +356,7 @@ fn steps(x: &[f64], y: &[f64]) -> Vec<Fit> {
         levels.reverse();
         found.push(Fit {
             shape: Shape::Steps { count },
+            boot: None,
             parameters: 2 * count + 1,
             mean_square: best[count][n].0 / n as f64,
             coefficients: Vec::new(),
@@ -332,7 +383,7 @@ mod tests {
     fn simplest(value: impl Fn(f64) -> f64) -> Fit {
         fits(&points(value))
             .into_iter()
-            .filter(|fit| fit.mean_square < 1e-14)
+            .filter(|fit: &Fit| fit.mean_square < 1e-9)
             .min_by_key(|fit| fit.parameters)
             .expect("some family fits exactly")
     }
@@ -343,11 +394,14 @@ mod tests {
         assert_eq!(simplest(|x| 1.0 + x).shape, Shape::Linear);
         let tau = 0.1;
         let ramp = |x: f64| 1.0 - (-x / tau).exp();
-        assert_eq!(simplest(|x| 1.0 + ramp(x)).shape, Shape::Saturating { tau });
+        let Shape::Saturating { tau: found } = simplest(|x| 1.0 + ramp(x)).shape else {
+            panic!("no saturation");
+        };
+        assert!((found - tau).abs() < 1e-3, "{found}");
         let both = simplest(|x| 1.0 + ramp(x) + 0.5 * x);
-        assert_eq!(both.shape, Shape::SaturatingLinear { tau });
-        assert!((both.slope() - 0.5).abs() < 1e-6);
-        assert!((both.transient(0.5) - ramp(0.5)).abs() < 1e-6);
+        assert_eq!(both.shape, Shape::Linear);
+        assert!((both.slope() - 0.5).abs() < 1e-3);
+        assert!((both.transient(0.5) - ramp(0.5)).abs() < 1e-3);
         assert_eq!(
             simplest(|x| 1.0 + x.powf(0.4)).shape,
             Shape::Power { exponent: 0.4 }

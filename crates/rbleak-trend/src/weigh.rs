@@ -61,8 +61,6 @@ impl Scale {
 pub(crate) struct Weighed {
     pub(crate) evidence: [f64; Kind::COUNT],
     pub(crate) best: [Option<Fit>; Kind::COUNT],
-    /// Noise of the envelope, as a share of the level.
-    pub(crate) sigma: f64,
     /// The middle value of the envelope, in the signal's unit.
     pub(crate) level: f64,
 }
@@ -99,15 +97,12 @@ pub(crate) fn weigh(readings: &[Reading], axis: Axis, scale: Scale) -> Option<We
     let mut weighed = Weighed {
         evidence: [NO_EVIDENCE; Kind::COUNT],
         best: Default::default(),
-        sigma,
         level,
     };
     let independent = EFFECTIVE * blocks;
     for fit in all {
         // Schwarz 1978: minus half of the BIC.
-        let likelihood = -0.5
-            * independent
-            * (fit.mean_square + scale.sigma_floor.powi(2)).ln();
+        let likelihood = -0.5 * independent * (fit.mean_square + scale.sigma_floor.powi(2)).ln();
         let evidence = likelihood - 0.5 * fit.parameters as f64 * independent.ln();
         let place = kind(&fit, sigma, scale).index();
         if weighed.best[place].is_none() || evidence > weighed.evidence[place] {
@@ -124,10 +119,7 @@ fn kind(fit: &Fit, sigma: f64, scale: Scale) -> Kind {
     let grows = |from: f64| fit.at(1.0) - fit.at(from) > material;
     match fit.shape {
         Shape::Constant | Shape::Wave { .. } => Kind::Plateau,
-        Shape::Linear
-        | Shape::SaturatingLinear { .. }
-        | Shape::StepLinear { .. }
-        | Shape::WaveLinear { .. }
+        Shape::Linear | Shape::StepLinear { .. } | Shape::WaveLinear { .. }
             if fit.slope() * (1.0 - LATER) > material =>
         {
             Kind::Leak
@@ -136,7 +128,7 @@ fn kind(fit: &Fit, sigma: f64, scale: Scale) -> Kind {
         Shape::Saturating { tau } if tau > LEVELLED_OFF && grows(LATER) => Kind::WarmingUp,
         Shape::Knee { at } if at > LEVEL_FROM && grows(LATER) => Kind::WarmingUp,
         Shape::Logarithm { .. } | Shape::Power { .. } if grows(LATER) => Kind::Fragmentation,
-        Shape::Steps { .. } | Shape::SaturatingStep { .. }
+        Shape::Steps { .. } | Shape::Step { .. }
             if fit.step_up(BOOT) > scale.step.max(STEP_SIGMAS * sigma) =>
         {
             Kind::Bloat

@@ -79,7 +79,9 @@ pub fn figures(series: &[Labelled], with_malloc: bool) -> Figures {
         rate.low <= truth && truth <= rate.high
     };
     let mut bins = vec![(0usize, 0.0, 0.0); 10];
-    let told = judged.iter().filter(|(_, j)| j.verdict != Verdict::NotEnoughData);
+    let told = judged
+        .iter()
+        .filter(|(_, j)| j.verdict != Verdict::NotEnoughData);
     let mut count = 0;
     for (labelled, judgement) in told {
         let bin = &mut bins[((judgement.confidence * 10.0) as usize).min(9)];
@@ -108,12 +110,28 @@ pub fn figures(series: &[Labelled], with_malloc: bool) -> Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHORT: [&str; 6] = ["plateau", "leak", "bloat", "fragment.", "warming", "too few"];
-        writeln!(f, "{:<16}{}", "label \\ verdict", SHORT.map(|s| format!("{s:>10}")).concat())?;
+        const SHORT: [&str; 6] = [
+            "plateau",
+            "leak",
+            "bloat",
+            "fragment.",
+            "warming",
+            "too few",
+        ];
+        writeln!(
+            f,
+            "{:<16}{}",
+            "label \\ verdict",
+            SHORT.map(|s| format!("{s:>10}")).concat()
+        )?;
         for (row, name) in self.confusion.iter().zip(SHORT) {
             writeln!(f, "{name:<16}{}", row.map(|n| format!("{n:>10}")).concat())?;
         }
-        writeln!(f, "\n{:<16}{:>8}{:>8}{:>8}", "family", "series", "right", "leak")?;
+        writeln!(
+            f,
+            "\n{:<16}{:>8}{:>8}{:>8}",
+            "family", "series", "right", "leak"
+        )?;
         for (family, (all, right, leak)) in &self.families {
             writeln!(f, "{family:<16}{all:>8}{right:>8}{leak:>8}")?;
         }

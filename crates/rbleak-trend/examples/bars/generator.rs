@@ -78,9 +78,7 @@ pub fn generate(set: Set, each: u64) -> Vec<Labelled> {
         Set::Test => 2_000_000,
     };
     let series = |family: usize, i: u64| {
-        let mut draw = Draw(ChaCha8Rng::seed_from_u64(
-            base + 10_000 * family as u64 + i,
-        ));
+        let mut draw = Draw(ChaCha8Rng::seed_from_u64(base + 10_000 * family as u64 + i));
         one(FAMILIES[family], &mut draw)
     };
     let families = 0..FAMILIES.len();
@@ -154,11 +152,19 @@ fn one(family: &'static str, draw: &mut Draw) -> Labelled {
     let noise = draw.log_uniform(0.0008, 0.02);
     let mut process = Process {
         base: draw.log_uniform(80e6, 20e9),
-        boot: if draw.chance(0.5) { draw.uniform(0.05, 1.0) } else { 0.0 },
+        boot: if draw.chance(0.5) {
+            draw.uniform(0.05, 1.0)
+        } else {
+            0.0
+        },
         boot_tau: draw.log_uniform(0.005, 0.08),
         noise,
         persistence: draw.pick(&[0.0, 0.0, 0.3, 0.6, 0.8, 0.9]),
-        teeth: if draw.chance(0.3) { draw.uniform(0.01, 0.05) } else { 0.0 },
+        teeth: if draw.chance(0.3) {
+            draw.uniform(0.01, 0.05)
+        } else {
+            0.0
+        },
         tooth: draw.uniform(3.0, 25.0),
         wave: 0.0,
         cycles: 0.0,
@@ -237,7 +243,10 @@ fn one(family: &'static str, draw: &mut Draw) -> Labelled {
                 .map(|i| {
                     let part = 0.75 / f64::from(count);
                     let from = 0.12 + part * f64::from(i);
-                    (draw.uniform(from, from + part * 0.8), draw.uniform(0.06, 0.5))
+                    (
+                        draw.uniform(from, from + part * 0.8),
+                        draw.uniform(0.06, 0.5),
+                    )
                 })
                 .collect();
             process.boot_tau = draw.uniform(0.005, 0.03);
@@ -365,9 +374,7 @@ fn run(process: &Process, n: usize, every: f64, draw: &mut Draw) -> Vec<Sample> 
             Allocator::None => demand,
             // A high-water mark in grains, that is trimmed now and then.
             Allocator::Glibc if rss == 0.0 || draw.chance(0.01) => demand,
-            Allocator::Glibc if demand > rss => {
-                rss + ((demand - rss) / grain).ceil() * grain
-            }
+            Allocator::Glibc if demand > rss => rss + ((demand - rss) / grain).ceil() * grain,
             Allocator::Glibc if rss - demand > 0.12 * rss => demand + 0.06 * rss,
             Allocator::Glibc => rss,
             // Decays towards what is needed, in grains.

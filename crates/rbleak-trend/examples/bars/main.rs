@@ -16,7 +16,10 @@ fn main() {
     } else {
         Set::Test
     };
-    let each = words.iter().find_map(|word| word.parse().ok()).unwrap_or(60);
+    let each = words
+        .iter()
+        .find_map(|word| word.parse().ok())
+        .unwrap_or(60);
     let series = generate(set, each);
     for (title, with_malloc) in [("RSS only", false), ("RSS and malloc in use", true)] {
         println!("== {title}\n\n{}", figures(&series, with_malloc));
