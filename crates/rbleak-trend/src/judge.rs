@@ -26,6 +26,12 @@ const TREND_LEVEL: f64 = 0.01;
 /// What a leak loses that has slowed down to less than this share of its rate.
 const SLOWED: f64 = 1.5;
 const SLOW_SHARE: f64 = 0.25;
+/// What it loses that has slowed down for certain.
+const SLOWER: f64 = 4.0;
+const SLOWER_SHARE: f64 = 0.7;
+/// What it loses if two rises make up most of it.
+const LUMPED: f64 = 3.0;
+const LUMPED_SHARE: f64 = 0.6;
 
 /// What a judgement is held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -162,8 +168,14 @@ impl Opinion {
                 if slope.trend.p_rising >= TREND_LEVEL || slope.interval.low <= 0.0 {
                     *leak -= NO_TREND * TEMPERATURE;
                 }
-                if slope.recent < SLOW_SHARE * slope.interval.estimate {
+                if slope.recent.estimate < SLOW_SHARE * slope.interval.estimate {
                     *leak -= SLOWED * TEMPERATURE;
+                }
+                if slope.recent.high < SLOWER_SHARE * slope.interval.estimate {
+                    *leak -= SLOWER * TEMPERATURE;
+                }
+                if slope.lumped > LUMPED_SHARE {
+                    *leak -= LUMPED * TEMPERATURE;
                 }
             }
             None => *leak -= NO_TREND * TEMPERATURE,

@@ -12,6 +12,10 @@ use rbleak_units::Interval;
 const WIDEN: f64 = 1.5;
 /// The first third of a life only warms up.
 const WARM_UP: f64 = 1.0 / 3.0;
+/// Parts by which it is told whether growth comes in lumps.
+const COARSE: usize = 16;
+/// A slope has an interval from so many points on.
+const FEWEST_POINTS: usize = 6;
 /// But no more than this is left out.
 const MOST_LEFT_OUT: f64 = 0.6;
 
@@ -32,8 +36,11 @@ pub(crate) struct Slope {
     pub(crate) upper: f64,
     /// The test for a trend in the same points.
     pub(crate) trend: MannKendall,
-    /// Over the last third of the points, from the medians of its halves.
-    pub(crate) recent: f64,
+    /// The same of the last half of the points alone.
+    pub(crate) recent: Interval,
+    /// The part of the growth that the two largest of the rises between
+    /// neighbouring blocks make up.
+    pub(crate) lumped: f64,
 }
 
 /// Theil-Sen with the interval of Sen 1968, its variance corrected for
@@ -57,12 +64,31 @@ pub(crate) fn slope(lives: &[Fitted<'_>], axis: Axis) -> Option<Slope> {
         .iter()
         .map(|points| &points[points.len() - (points.len() / 2).max(5).min(points.len())..])
         .collect();
+    let interval = of(0.95)?;
     Some(Slope {
-        interval: of(0.95)?,
+        interval,
         upper: of(0.90)?.high,
         trend,
-        recent: sen_slope_of_groups(&recent, 0.95, 1.0).map_or(0.0, |s| s.estimate),
+        recent: sen_slope_of_groups(&recent, 0.95, trend.inflation).unwrap_or(interval),
+        lumped: lumped(&groups),
     })
+}
+
+fn lumped(groups: &[&[Point]]) -> f64 {
+    let rises = groups.iter().flat_map(|points| {
+        let coarse: Vec<f64> = points
+            .chunks(points.len().div_ceil(COARSE))
+            .map(|part| part.iter().map(|p| p.value).sum::<f64>() / part.len() as f64)
+            .collect();
+        coarse
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .collect::<Vec<f64>>()
+    });
+    let mut rises: Vec<f64> = rises.map(|rise| rise.max(0.0)).collect();
+    rises.sort_by(|a, b| b.total_cmp(a));
+    let total: f64 = rises.iter().sum();
+    rises.iter().take(2).sum::<f64>() / total.max(f64::MIN_POSITIVE)
 }
 
 /// The envelope of the later part of a life, without the transients of its
@@ -78,9 +104,12 @@ fn later_points(life: &Fitted<'_>, axis: Axis) -> Option<Vec<Point>> {
     });
     let start = from + span * start.clamp(WARM_UP, MOST_LEFT_OUT);
     let points = envelope(readings, axis, blocks_for_slopes(readings.len()))?;
-    let later: Vec<Point> = points
-        .into_iter()
-        .filter(|p| p.x >= start)
+    let first = points
+        .iter()
+        .position(|p| p.x >= start)?
+        .min(points.len().saturating_sub(FEWEST_POINTS));
+    let later: Vec<Point> = points[first..]
+        .iter()
         .map(|p| Point {
             x: p.x,
             value: p.value
@@ -90,5 +119,5 @@ fn later_points(life: &Fitted<'_>, axis: Axis) -> Option<Vec<Point>> {
                         .map_or(0.0, |fit| fit.transient((p.x - from) / span)),
         })
         .collect();
-    (later.len() >= 5).then_some(later)
+    (later.len() >= FEWEST_POINTS).then_some(later)
 }

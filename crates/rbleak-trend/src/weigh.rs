@@ -99,7 +99,7 @@ pub(crate) fn weigh(readings: &[Reading], axis: Axis, scale: Scale) -> Option<We
         best: Default::default(),
         level,
     };
-    let independent = EFFECTIVE * blocks;
+    let independent = blocks * independence(&points, &all, blocks);
     for fit in all {
         // Schwarz 1978: minus half of the BIC.
         let likelihood = -0.5 * independent * (fit.mean_square + scale.sigma_floor.powi(2)).ln();
@@ -113,14 +113,33 @@ pub(crate) fn weigh(readings: &[Reading], axis: Axis, scale: Scale) -> Option<We
     Some(weighed)
 }
 
+/// The share of the blocks that counts as independent: what the lag-one
+/// autocorrelation of the residuals leaves (Bartlett 1946), of the fit that
+/// explains most.
+fn independence(points: &[Point], all: &[Fit], blocks: f64) -> f64 {
+    let cost = |fit: &Fit| blocks * fit.mean_square.max(1e-12).ln() + fit.parameters as f64 * 3.0;
+    let Some(best) = all.iter().min_by(|a, b| cost(a).total_cmp(&cost(b))) else {
+        return EFFECTIVE;
+    };
+    let residuals: Vec<f64> = points.iter().map(|p| p.value - best.at(p.x)).collect();
+    let squares: f64 = residuals.iter().map(|r| r * r).sum();
+    let products: f64 = residuals.windows(2).map(|r| r[0] * r[1]).sum();
+    let correlation = (products / squares.max(f64::MIN_POSITIVE)).clamp(0.0, 0.7);
+    ((1.0 - correlation) / (1.0 + correlation)).min(EFFECTIVE)
+}
+
 /// Which verdict a fit stands for. What is not material is a plateau.
 fn kind(fit: &Fit, sigma: f64, scale: Scale) -> Kind {
     let material = scale.growth.max(MATERIAL_SIGMAS * sigma);
     let grows = |from: f64| fit.at(1.0) - fit.at(from) > material;
     match fit.shape {
         Shape::Constant | Shape::Wave { .. } => Kind::Plateau,
-        Shape::Linear | Shape::StepLinear { .. } | Shape::WaveLinear { .. }
-            if fit.slope() * (1.0 - LATER) > material =>
+        Shape::Linear | Shape::StepLinear { .. } if fit.slope() * (1.0 - LATER) > material => {
+            Kind::Leak
+        }
+        // A wave seen a few times may tilt the line by its share of a cycle.
+        Shape::WaveLinear { cycles }
+            if fit.slope() * (1.0 - LATER) > material.max(fit.amplitude() / cycles) =>
         {
             Kind::Leak
         }
@@ -128,7 +147,7 @@ fn kind(fit: &Fit, sigma: f64, scale: Scale) -> Kind {
         Shape::Saturating { tau } if tau > LEVELLED_OFF && grows(LATER) => Kind::WarmingUp,
         Shape::Knee { at } if at > LEVEL_FROM && grows(LATER) => Kind::WarmingUp,
         Shape::Logarithm { .. } | Shape::Power { .. } if grows(LATER) => Kind::Fragmentation,
-        Shape::Steps { .. } | Shape::Step { .. }
+        Shape::Steps { .. } | Shape::Step { .. } | Shape::StepLinear { .. }
             if fit.step_up(BOOT) > scale.step.max(STEP_SIGMAS * sigma) =>
         {
             Kind::Bloat

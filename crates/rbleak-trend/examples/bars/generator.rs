@@ -19,7 +19,7 @@ pub struct Labelled {
 }
 
 /// Families that are stable throughout: none of them may ever be a leak.
-pub const STABLE: [&str; 10] = [
+pub const STABLE: [&str; 11] = [
     "flat",
     "booted",
     "garbage",
@@ -30,9 +30,10 @@ pub const STABLE: [&str; 10] = [
     "wandering",
     "spikes",
     "falling",
+    "high water",
 ];
 
-const FAMILIES: [&str; 27] = [
+const FAMILIES: [&str; 29] = [
     "flat",
     "booted",
     "garbage",
@@ -43,6 +44,7 @@ const FAMILIES: [&str; 27] = [
     "wandering",
     "spikes",
     "falling",
+    "high water",
     "filled",
     "knee",
     "short",
@@ -56,6 +58,7 @@ const FAMILIES: [&str; 27] = [
     "restarted leak",
     "late leak",
     "stairs",
+    "loaded leak",
     "step and leak",
     "steps",
     "log or power",
@@ -123,11 +126,24 @@ enum Allocator {
     Jemalloc,
 }
 
+#[derive(Clone, Copy)]
+enum BootShape {
+    Exponential,
+    TwoStages,
+    Straight,
+    Sudden,
+}
+
 /// All shares are of the base level; all places are shares of the window.
 struct Process {
     base: f64,
     boot: f64,
     boot_tau: f64,
+    boot_shape: BootShape,
+    /// How peaked the load is, and how much it differs from day to day.
+    peaked: f64,
+    uneven: f64,
+    tails: bool,
     noise: f64,
     persistence: f64,
     teeth: f64,
@@ -149,7 +165,7 @@ fn one(family: &'static str, draw: &mut Draw) -> Labelled {
         draw.log_uniform(60.0, 3000.0) as usize
     };
     let every = draw.pick(&[0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0]);
-    let noise = draw.log_uniform(0.0008, 0.02);
+    let noise = draw.log_uniform(0.0008, 0.03);
     let mut process = Process {
         base: draw.log_uniform(80e6, 20e9),
         boot: if draw.chance(0.5) {
@@ -158,6 +174,16 @@ fn one(family: &'static str, draw: &mut Draw) -> Labelled {
             0.0
         },
         boot_tau: draw.log_uniform(0.005, 0.08),
+        boot_shape: draw.pick(&[
+            BootShape::Exponential,
+            BootShape::Exponential,
+            BootShape::TwoStages,
+            BootShape::Straight,
+            BootShape::Sudden,
+        ]),
+        peaked: draw.pick(&[1.0, 1.0, 2.0, 3.0]),
+        uneven: draw.uniform(0.0, 0.3),
+        tails: draw.chance(0.3),
         noise,
         persistence: draw.pick(&[0.0, 0.0, 0.3, 0.6, 0.8, 0.9]),
         teeth: if draw.chance(0.3) {
@@ -204,7 +230,14 @@ fn one(family: &'static str, draw: &mut Draw) -> Labelled {
         }
         "diurnal" => {
             process.wave = draw.uniform(0.03, 0.25);
-            process.cycles = draw.uniform(1.2, 6.0);
+            process.cycles = draw.uniform(0.9, 7.0);
+            Verdict::Plateau
+        }
+        "high water" => {
+            process.allocator = Allocator::Glibc;
+            process.noise = draw.uniform(0.005, 0.03);
+            process.persistence = draw.uniform(0.0, 0.95);
+            process.tails = true;
             Verdict::Plateau
         }
         "restarts" => {
@@ -213,7 +246,7 @@ fn one(family: &'static str, draw: &mut Draw) -> Labelled {
             Verdict::Plateau
         }
         "wandering" => {
-            process.persistence = draw.uniform(0.9, 0.97);
+            process.persistence = draw.uniform(0.9, 0.98);
             process.noise = draw.uniform(0.003, 0.02);
             Verdict::Plateau
         }
@@ -305,12 +338,19 @@ fn one(family: &'static str, draw: &mut Draw) -> Labelled {
                 }
                 _ => {}
             }
+            let by = by * (1.0 + process.boot);
             growth = Some(by);
             process.in_use = match family {
                 "late leak" => {
                     let at = draw.uniform(0.1, 0.45);
                     growth = Some(by / (1.0 - at));
                     Box::new(move |x| by * (x - at).max(0.0) / (1.0 - at))
+                }
+                "loaded leak" => {
+                    // As fast as requests come, which come by day.
+                    let (cycles, depth) = (draw.uniform(1.5, 6.0), draw.uniform(0.2, 0.9));
+                    let turn = std::f64::consts::TAU * cycles;
+                    Box::new(move |x| by * (x + depth * (1.0 - (turn * x).cos()) / turn))
                 }
                 "stairs" => {
                     let count = draw.uniform(6.0, 40.0).floor();
@@ -359,14 +399,32 @@ fn run(process: &Process, n: usize, every: f64, draw: &mut Draw) -> Vec<Sample> 
         wander = process.persistence * wander
             + (1.0 - process.persistence * process.persistence).sqrt()
                 * process.noise
-                * draw.normal();
+                * draw.normal()
+                * if process.tails && draw.chance(0.05) {
+                    4.0
+                } else {
+                    1.0
+                };
         phase += 1.0 / process.tooth * draw.uniform(0.8, 1.2);
         if phase >= 1.0 {
             phase = 0.0;
         }
-        let boot = process.boot * (1.0 - (-x / process.boot_tau).exp());
+        let tau = process.boot_tau;
+        let boot = process.boot
+            * match process.boot_shape {
+                BootShape::Exponential => 1.0 - (-x / tau).exp(),
+                BootShape::TwoStages => {
+                    1.0 - 0.7 * (-2.0 * x / tau).exp() - 0.3 * (-0.7 * x / tau).exp()
+                }
+                BootShape::Straight => (x / (2.0 * tau)).min(1.0),
+                BootShape::Sudden => f64::from(x > tau),
+            };
+        let turns = process.cycles * i as f64 / n as f64 + turn / std::f64::consts::TAU;
+        let wave = (std::f64::consts::TAU * turns).sin();
+        let day = (turns.floor() * 12.9898).sin();
         let load = process.wave
-            * (std::f64::consts::TAU * process.cycles * i as f64 / n as f64 + turn).sin();
+            * (1.0 + process.uneven * day)
+            * (2.0 * (0.5 + 0.5 * wave).powf(process.peaked) - 1.0);
         let kept = 1.0 + boot + (process.in_use)(x);
         let demand = kept + (process.beside)(x) + load + wander + process.teeth * phase;
         let demand = demand.max(0.05) * process.base;
