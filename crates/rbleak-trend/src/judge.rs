@@ -105,7 +105,7 @@ pub fn judge(series: &MemorySeries, settings: &Settings) -> Judgement {
     let footprint_rate = footprint.and_then(|outer| outer.rate(outer.shape_for(kind)));
     Judgement {
         verdict: kind.verdict(),
-        confidence: calibrated(kind, probabilities[kind.index()]),
+        confidence: calibrated(probabilities[kind.index()]),
         leak_probability: probabilities[Kind::Leak.index()],
         is_provisional: longest < ENOUGH,
         signal: Some(decided.signal),

@@ -4,12 +4,12 @@ use crate::envelope::{Axis, blocks_for_slopes, envelope};
 use crate::kendall::{MannKendall, mann_kendall};
 use crate::lives::Reading;
 use crate::sen::{Point, sen_slope_of_groups};
-use crate::shapes::{Fit, Shape};
+use crate::shapes::Fit;
 use rbleak_units::Interval;
 
 /// The interval is widened: factor by which it keeps its 95 % on series whose
 /// noise wanders.
-const WIDEN: f64 = 1.5;
+const WIDEN: f64 = 1.75;
 /// The first third of a life only warms up.
 const WARM_UP: f64 = 1.0 / 3.0;
 /// Parts by which it is told whether growth comes in lumps.
@@ -97,11 +97,7 @@ fn later_points(life: &Fitted<'_>, axis: Axis) -> Option<Vec<Point>> {
     let readings = life.readings;
     let from = axis.of(readings.first()?)?;
     let span = axis.of(readings.last()?)? - from;
-    let start = life.fit.map_or(0.0, |fit| match (fit.shape, fit.boot) {
-        (Shape::LateRise { at } | Shape::Knee { at }, _) => at,
-        (_, Some(tau)) => 3.0 * tau,
-        _ => 0.0,
-    });
+    let start = life.fit.map_or(0.0, Fit::last_change);
     let start = from + span * start.clamp(WARM_UP, MOST_LEFT_OUT);
     let points = envelope(readings, axis, blocks_for_slopes(readings.len()))?;
     let first = points

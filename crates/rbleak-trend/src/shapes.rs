@@ -96,6 +96,8 @@ const CYCLES: [f64; 16] = [
 ];
 /// With fewer than 1.5, a wave and a line cannot be told apart.
 const FIRST_BESIDE_A_LINE: usize = 3;
+/// A bend closer to the end is as well a wobble.
+const LATEST_KNEE: f64 = 0.85;
 /// Fewest points on either side of a step.
 const SHORTEST_LEVEL: usize = 2;
 
@@ -139,7 +141,9 @@ pub(crate) fn fits(points: &[Point]) -> Vec<Fit> {
     let inner = SHORTEST_LEVEL - 1..places.len().saturating_sub(SHORTEST_LEVEL - 1);
     for &at in &places[inner] {
         for boot in boots().filter(|boot| boot.is_none_or(|tau| at > 2.0 * tau)) {
-            all.extend(data.fit(Shape::Knee { at }, boot));
+            if at <= LATEST_KNEE {
+                all.extend(data.fit(Shape::Knee { at }, boot));
+            }
             all.extend(data.fit(Shape::LateRise { at }, boot));
             all.extend(data.fit(Shape::StepLinear { at }, boot));
             if boot.is_some() {
@@ -215,6 +219,8 @@ impl Data {
         let rises = match shape {
             Shape::Constant | Shape::Wave { .. } => true,
             Shape::Linear => boot.is_none() || coefficients[1] > 0.0,
+            // A line with a fall is one tooth of a saw.
+            Shape::StepLinear { .. } => coefficients[1] > 0.0 && coefficients[2] > 0.0,
             _ => coefficients[1] > 0.0,
         };
         let boots = boot.is_none() || coefficients.last().is_some_and(|c| *c > 0.0);
@@ -294,9 +300,21 @@ impl Fit {
         match self.shape {
             // Too little of a wave to know that it comes back.
             Shape::Wave { cycles } if cycles < 2.0 => 0.0,
+            // What comes behind them is looked at alone.
+            Shape::Steps { .. } | Shape::Step { .. } => 0.0,
             Shape::LateRise { .. } | Shape::Logarithm { .. } | Shape::Power { .. } => 0.0,
             Shape::Saturating { tau } if tau > FAST_TAUS[FAST_TAUS.len() - 1] => 0.0,
             _ => self.at(x) - level - self.slope() * x,
+        }
+    }
+
+    /// Where the last of the steps or bends is; all that goes on begins there.
+    pub(crate) fn last_change(&self) -> f64 {
+        let boot = self.boot.map_or(0.0, |tau| 3.0 * tau);
+        match self.shape {
+            Shape::LateRise { at } | Shape::Knee { at } | Shape::Step { at } => at.max(boot),
+            Shape::Steps { .. } => self.levels.last().map_or(0.0, |(from, _)| from.max(0.0)),
+            _ => boot,
         }
     }
 

@@ -14,6 +14,11 @@ const EFFECTIVE: f64 = 0.75;
 const MATERIAL_SIGMAS: f64 = 2.5;
 /// The same of a step.
 const STEP_SIGMAS: f64 = 3.0;
+/// A leak must be better than the rest by so many nats: a false one costs more
+/// than one that is told a little later.
+const LEAK: f64 = 1.5;
+/// And one that needs a step or a wave beside it, which wandering has too.
+const COMPOSED_LEAK: f64 = 2.0;
 /// Steps in this first part of the window belong to booting.
 const BOOT: f64 = 0.08;
 /// A saturation up to this time constant has levelled off within the window.
@@ -47,9 +52,9 @@ impl Scale {
         } else {
             // Counted, not rounded to pages and arenas.
             Scale {
-                sigma_floor: 0.0005,
-                growth: 0.01,
-                step: 0.02,
+                sigma_floor: 0.0008,
+                growth: 0.015,
+                step: 0.025,
             }
         }
     }
@@ -104,7 +109,13 @@ pub(crate) fn weigh(readings: &[Reading], axis: Axis, scale: Scale) -> Option<We
         // Schwarz 1978: minus half of the BIC.
         let likelihood = -0.5 * independent * (fit.mean_square + scale.sigma_floor.powi(2)).ln();
         let evidence = likelihood - 0.5 * fit.parameters as f64 * independent.ln();
-        let place = kind(&fit, sigma, scale).index();
+        let kind = kind(&fit, sigma, scale);
+        let evidence = match (kind, fit.shape) {
+            (Kind::Leak, Shape::Linear | Shape::LateRise { .. }) => evidence - LEAK,
+            (Kind::Leak, _) => evidence - LEAK - COMPOSED_LEAK,
+            _ => evidence,
+        };
+        let place = kind.index();
         if weighed.best[place].is_none() || evidence > weighed.evidence[place] {
             weighed.evidence[place] = evidence;
             weighed.best[place] = Some(fit);

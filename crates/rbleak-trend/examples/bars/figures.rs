@@ -33,6 +33,8 @@ pub struct Figures {
     pub certificates: f64,
     /// Plateau certificates given to leaks.
     pub wrong_certificates: f64,
+    /// A line for each wrong verdict.
+    pub wrong: Vec<String>,
 }
 
 /// Judges every series; malloc's bytes in use are hidden unless `with_malloc`.
@@ -105,6 +107,22 @@ pub fn figures(series: &[Labelled], with_malloc: bool) -> Figures {
         coverage_of_stable: share(&|l| !is_leak(l) && l.rate.is_some(), &covered),
         certificates: share(&|l| STABLE.contains(&l.family), &|_, j| j.plateau.is_some()),
         wrong_certificates: share(&is_leak, &|_, j| j.plateau.is_some()),
+        wrong: judged
+            .iter()
+            .enumerate()
+            .filter(|(_, (labelled, judgement))| labelled.label != judgement.verdict)
+            .map(|(i, (labelled, judgement))| {
+                format!(
+                    "{i} {}: {} samples, {:?} for {:?}, leak {:.2}, {:?}",
+                    labelled.family,
+                    labelled.samples.len(),
+                    judgement.verdict,
+                    labelled.label,
+                    judgement.leak_probability,
+                    judgement.shape
+                )
+            })
+            .collect(),
     }
 }
 
