@@ -23,15 +23,18 @@ const TEMPERATURE: f64 = 1.5;
 /// What a leak loses that fails the tests for a trend.
 const NO_TREND: f64 = 3.0;
 const TREND_LEVEL: f64 = 0.01;
-/// What a leak loses that has slowed down to less than this share of its rate.
+/// What a leak loses that has slowed down to less than this share of its rate,
+/// for each of them.
 const SLOWED: f64 = 1.5;
-const SLOW_SHARE: f64 = 0.25;
+const SLOW_SHARES: [f64; 2] = [0.25, 0.5];
 /// What it loses that has slowed down for certain.
 const SLOWER: f64 = 4.0;
 const SLOWER_SHARE: f64 = 0.7;
 /// What it loses if two rises make up most of it.
 const LUMPED: f64 = 3.0;
 const LUMPED_SHARE: f64 = 0.6;
+/// A leak that is less likely than this is not called one.
+const SURE_OF_A_LEAK: f64 = 0.6;
 
 /// What a judgement is held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -168,8 +171,10 @@ impl Opinion {
                 if slope.trend.p_rising >= TREND_LEVEL || slope.interval.low <= 0.0 {
                     *leak -= NO_TREND * TEMPERATURE;
                 }
-                if slope.recent.estimate < SLOW_SHARE * slope.interval.estimate {
-                    *leak -= SLOWED * TEMPERATURE;
+                for share in SLOW_SHARES {
+                    if slope.recent.estimate < share * slope.interval.estimate {
+                        *leak -= SLOWED * TEMPERATURE;
+                    }
                 }
                 if slope.recent.high < SLOWER_SHARE * slope.interval.estimate {
                     *leak -= SLOWER * TEMPERATURE;
@@ -244,9 +249,15 @@ fn softmax(evidence: &[f64; Kind::COUNT]) -> [f64; Kind::COUNT] {
     weights.map(|weight| weight / sum)
 }
 
+/// The likeliest; a leak only if it is clearly likelier than
+/// all others together.
 fn likeliest(probabilities: &[f64; Kind::COUNT]) -> Kind {
+    let doubtful = |kind: Kind| kind == Kind::Leak && probabilities[kind.index()] <= SURE_OF_A_LEAK;
     // The first of equals.
     let better = |a: Kind, b: Kind| {
+        if doubtful(b) {
+            return a;
+        }
         if probabilities[b.index()] > probabilities[a.index()] {
             b
         } else {

@@ -117,18 +117,17 @@ fn restarts(values: &[f64]) -> Vec<usize> {
 /// By which share of its level a life (from the first of `values`) falls at
 /// `i`, if that looks like a restart; 0 otherwise.
 fn fall(values: &[f64], i: usize) -> f64 {
-    let (before, after) = (values[i - 1], values[i]);
-    if i < 3 || before <= 0.0 || after >= before {
+    // Medians: neither a spike before it nor a dip is a restart.
+    let before = median_of(&values[i.saturating_sub(5)..i]);
+    let after = median_of(&values[i..(i + 3).min(values.len())]);
+    if i < 3 || before <= 0.0 || values[i] > (before + after) / 2.0 {
         return 0.0;
     }
     let boot = median_of(&values[..i.min(3)]);
     let lowest = values[..i].iter().copied().fold(f64::INFINITY, f64::min);
     let grown = before - lowest.min(boot);
-    // A fall that is undone with the next reading is a dip.
-    let stays = values.get(i + 1).is_none_or(|next| *next < before * 0.9);
-    let is_restart = before - after > UNDONE * grown && after < NEAR_BOOT * boot && stays;
-    if is_restart {
-        (before - after) / before
+    if before - after > UNDONE * grown && values[i] < NEAR_BOOT * boot {
+        (before - values[i].max(lowest)) / before
     } else {
         0.0
     }

@@ -117,7 +117,12 @@ pub(crate) fn fits(points: &[Point]) -> Vec<Fit> {
         }));
     }
     all.extend(search(&BOOTS, |tau| data.fit(Shape::Linear, Some(tau))));
-    for (taus, boot) in [(&FAST_TAUS[4..], FEW_BOOTS[0]), (&SLOW_TAUS, FEW_BOOTS[1])] {
+    for (taus, boot) in [
+        (&FAST_TAUS[4..], FEW_BOOTS[0]),
+        (&FAST_TAUS[6..], FEW_BOOTS[1]),
+        (&FAST_TAUS[8..], FEW_BOOTS[2]),
+        (&SLOW_TAUS, FEW_BOOTS[1]),
+    ] {
         all.extend(search(taus, |tau| {
             data.fit(Shape::Saturating { tau }, Some(boot))
         }));
@@ -421,7 +426,7 @@ mod tests {
             .into_iter()
             .min_by(|a, b| {
                 let cost =
-                    |fit: &Fit| 32.0 * (fit.mean_square + 1e-9).ln() + 4.0 * fit.parameters as f64;
+                    |fit: &Fit| 32.0 * (fit.mean_square + 1e-6).ln() + 4.0 * fit.parameters as f64;
                 cost(a).total_cmp(&cost(b))
             })
             .expect("some family fits exactly")

@@ -16,9 +16,11 @@ const MATERIAL_SIGMAS: f64 = 2.5;
 const STEP_SIGMAS: f64 = 3.0;
 /// A leak must be better than the rest by so many nats: a false one costs more
 /// than one that is told a little later.
-const LEAK: f64 = 1.5;
+const LEAK: f64 = 0.7;
 /// And one that needs a step or a wave beside it, which wandering has too.
-const COMPOSED_LEAK: f64 = 2.0;
+const COMPOSED_LEAK: f64 = 1.5;
+/// A line that has stopped just now may be a line that pauses.
+const LATE_KNEE: f64 = 1.5;
 /// Steps in this first part of the window belong to booting.
 const BOOT: f64 = 0.08;
 /// A saturation up to this time constant has levelled off within the window.
@@ -113,6 +115,7 @@ pub(crate) fn weigh(readings: &[Reading], axis: Axis, scale: Scale) -> Option<We
         let evidence = match (kind, fit.shape) {
             (Kind::Leak, Shape::Linear | Shape::LateRise { .. }) => evidence - LEAK,
             (Kind::Leak, _) => evidence - LEAK - COMPOSED_LEAK,
+            (Kind::WarmingUp, Shape::Knee { .. }) => evidence - LATE_KNEE,
             _ => evidence,
         };
         let place = kind.index();

@@ -5,7 +5,7 @@
 #[allow(dead_code, unreachable_pub)]
 mod figures;
 #[path = "../examples/bars/generator.rs"]
-#[allow(unreachable_pub)]
+#[allow(dead_code, unreachable_pub)]
 mod generator;
 
 use figures::{Figures, figures};
