@@ -27,6 +27,8 @@ const TREND_LEVEL: f64 = 0.01;
 /// for each of them.
 const SLOWED: f64 = 1.5;
 const SLOW_SHARES: [f64; 2] = [0.25, 0.5];
+/// What it loses that by now hardly grows.
+const HARDLY: f64 = 2.0;
 /// What it loses that has slowed down for certain.
 const SLOWER: f64 = 4.0;
 const SLOWER_SHARE: f64 = 0.7;
@@ -176,6 +178,11 @@ impl Opinion {
                         *leak -= SLOWED * TEMPERATURE;
                     }
                 }
+                // Over a third of the window, by the rate of its last part.
+                let lately = slope.recent.estimate * span(&lives, axis) / 3.0;
+                if lately < 0.5 * Scale::of(signal).growth * level(&weighed) {
+                    *leak -= HARDLY * TEMPERATURE;
+                }
                 if slope.recent.high < SLOWER_SHARE * slope.interval.estimate {
                     *leak -= SLOWER * TEMPERATURE;
                 }
@@ -240,6 +247,18 @@ fn slope_as(kind: Kind, lives: &[Readings], weighed: &[Weighed], axis: Axis) -> 
         })
         .collect();
     slope(&fitted, axis)
+}
+
+/// How far the longest life reaches along an axis.
+fn span(lives: &[Readings], axis: Axis) -> f64 {
+    let of = |life: &Readings| Some(axis.of(life.last()?)? - axis.of(life.first()?)?);
+    lives.iter().filter_map(of).fold(0.0, f64::max)
+}
+
+/// The lowest of the levels of the lives.
+fn level(weighed: &[Weighed]) -> f64 {
+    let levels = weighed.iter().map(|weighed| weighed.level);
+    levels.fold(f64::INFINITY, f64::min)
 }
 
 fn softmax(evidence: &[f64; Kind::COUNT]) -> [f64; Kind::COUNT] {
@@ -382,16 +401,8 @@ fn certificate(opinions: &[Opinion], kind: Kind, margin: f64) -> Option<PlateauC
     let mut growth_at_most = f64::NEG_INFINITY;
     for opinion in opinions {
         let slope = opinion.slope(opinion.shape_for(kind), Axis::Time)?;
-        let window = opinion
-            .lives
-            .iter()
-            .filter_map(|life| Some(life.last()?.at - life.first()?.at))
-            .fold(0.0, f64::max);
-        let level = opinion
-            .weighed
-            .iter()
-            .map(|weighed| weighed.level)
-            .fold(f64::INFINITY, f64::min);
+        let window = span(&opinion.lives, Axis::Time);
+        let level = level(&opinion.weighed);
         growth_at_most = growth_at_most.max(slope.upper * window / level);
     }
     (growth_at_most < margin).then_some(PlateauCertificate {

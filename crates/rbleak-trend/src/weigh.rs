@@ -38,7 +38,7 @@ pub(crate) struct Scale {
     /// Residuals smaller than this are not taken at their word.
     sigma_floor: f64,
     /// Growth over the later two thirds.
-    growth: f64,
+    pub(crate) growth: f64,
     /// A step.
     step: f64,
 }
