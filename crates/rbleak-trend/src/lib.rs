@@ -19,6 +19,7 @@ mod kendall;
 mod least_squares;
 mod lives;
 mod rate;
+pub mod recording;
 mod rounds;
 mod sample;
 mod sen;
