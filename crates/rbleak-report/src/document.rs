@@ -26,6 +26,8 @@ pub enum Block {
     Findings(Vec<Finding>),
     /// Rows and columns.
     Table(Table),
+    /// Lines over an axis.
+    Chart(Chart),
     /// A remark of one paragraph.
     Note(Note),
 }
@@ -183,6 +185,29 @@ pub struct Row {
     pub cells: Vec<String>,
     /// The same for machines: an object.
     pub data: Value,
+}
+
+/// Lines over an axis. Its figures stand elsewhere in the data: JSON has none.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// A line above it.
+    pub title: String,
+    /// The lines, over one axis.
+    pub lines: Vec<ChartLine>,
+    /// Marks of the vertical axis from below, with their labels; the first and
+    /// the last bound it.
+    pub y_ticks: Vec<(f64, String)>,
+    /// The same of the horizontal axis.
+    pub x_ticks: Vec<(f64, String)>,
+}
+
+/// One line of a chart.
+#[derive(Clone, Debug)]
+pub struct ChartLine {
+    /// Its name; empty where there is only one.
+    pub name: String,
+    /// Points in order of x; a gap parts two pieces.
+    pub pieces: Vec<Vec<(f64, f64)>>,
 }
 
 /// A remark.

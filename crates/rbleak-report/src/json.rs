@@ -35,6 +35,7 @@ pub fn to_json(document: &Document) -> String {
                     json!({ "rows": rows, "left_out": table.left_out }),
                 );
             }
+            Block::Chart(_) => {}
             Block::Note(note) => notes.push(json!({
                 "tone": tone_name(note.tone),
                 "text": note.text,

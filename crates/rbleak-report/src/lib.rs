@@ -1,4 +1,4 @@
-//! A [`Document`] of facts, a verdict, findings, tables and notes, and its
+//! A [`Document`] of facts, a verdict, findings, tables, charts and notes, and its
 //! renderings.
 //!
 //! Every command ends in one document; every format renders any document, so
@@ -9,17 +9,20 @@
 //! (`retained_bytes`).
 
 mod annotation;
+mod chart;
 mod document;
 mod github;
 mod json;
 mod markdown;
 mod sanitize;
 mod sarif;
+mod svg;
 mod text;
 
 pub use annotation::{Annotation, Level, Rule};
 pub use document::{
-    Align, Block, Column, Document, Fact, Finding, Line, Note, Row, Section, Table, Tone, Verdict,
+    Align, Block, Chart, ChartLine, Column, Document, Fact, Finding, Line, Note, Row, Section,
+    Table, Tone, Verdict,
 };
 pub use github::to_github;
 pub use json::to_json;
@@ -27,4 +30,5 @@ pub use markdown::to_markdown;
 pub use sanitize::sanitize;
 pub use sarif::{Tool, to_sarif};
 pub use serde_json::{Value, json};
+pub use svg::to_svg;
 pub use text::{TextOptions, to_text};

@@ -1,6 +1,6 @@
 //! The form for people: verdict, evidence, the next command at the right edge.
 
-use crate::document::{Align, Block, Document, Fact, Finding, Note, Table, Tone, Verdict};
+use crate::document::{Align, Block, Chart, Document, Fact, Finding, Note, Table, Tone, Verdict};
 use crate::sanitize::sanitize;
 use anstyle::{AnsiColor, Style};
 
@@ -46,6 +46,7 @@ pub fn to_text(document: &Document, options: &TextOptions) -> String {
                 }
             }
             Block::Table(table) => out.table(table),
+            Block::Chart(chart) => out.chart(chart),
             Block::Note(note) => out.note(note),
         }
     }
@@ -177,6 +178,12 @@ impl Writer {
         }
         if table.left_out > 0 {
             let line = format!("   … {} more rows (--limit)", table.left_out);
+            self.line(&line);
+        }
+    }
+
+    fn chart(&mut self, chart: &Chart) {
+        for line in crate::chart::in_text(chart, self.options.width) {
             self.line(&line);
         }
     }

@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Explore(ExploreArgs),
     /// Gems and Rubies known to leak
     Audit(AuditArgs),
+    /// The verdict on a recorded memory series: plateau, leak, bloat, fragmentation
+    Trend(TrendArgs),
     /// The whole way on a small app that leaks
     Demo(DemoArgs),
 }
@@ -659,6 +661,63 @@ A gem from git or a folder is reported as not known: its version does not tell
 what its code is.
 
 Exit codes: 0 nothing is known to leak, 1 something is, 2 wrong use or failure.";
+
+/// The unit of memory columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnitArg {
+    /// Bytes
+    B,
+    /// 1 024 bytes
+    Kb,
+    /// 1 024 kB
+    Mb,
+    /// 1 024 MB
+    Gb,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = TREND_EXIT_CODES, after_long_help = TREND_HELP)]
+pub(crate) struct TrendArgs {
+    /// Recordings: rbleak's own, CSV, bare numbers, Prometheus JSON, or - for stdin
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Unit of memory columns [default: as the header says; bare numbers: mb]
+    #[arg(long, value_enum, value_name = "UNIT")]
+    pub(crate) unit: Option<UnitArg>,
+    /// Seconds between bare numbers
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    pub(crate) every: f64,
+    /// Memory that the process may have, such as 512MB: when will it be reached
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) limit: Option<String>,
+    /// Write a chart to FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the answer to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+const TREND_EXIT_CODES: &str =
+    "Exit codes: 0 no leak, 1 leak, 2 wrong use or failure, 3 inconclusive.";
+
+const TREND_HELP: &str = "\
+Examples:
+  rbleak trend memory.csv                        a column time and one rss_kb, RSS (MB), …
+  rbleak trend tmp/*-memory-*-times.txt          derailed's: MB, every 5 s
+  rbleak trend --limit 512MB memory.csv          when will the limit be reached
+  curl …/api/v1/query_range?query=… | rbleak trend -
+
+Sixty samples or more are recommended, twelve are the least. The verdict is a
+heuristic on the shape of the series; its confidence is how often such verdicts
+were right on labelled series.
+
+Exit codes: 0 no leak, 1 leak, 2 wrong use or failure, 3 inconclusive: too few
+samples, still warming up, or a leak is not ruled out.";
 
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 the leak was found, 2 failure, 3 it was not found.")]

@@ -19,6 +19,7 @@ mod memory;
 mod run;
 mod shell;
 mod sources;
+mod verdicts;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Show(args) => commands::show::run(args),
         Command::Explore(args) => commands::explore::run(args),
         Command::Audit(args) => commands::audit::run(args),
+        Command::Trend(args) => commands::trend::run(args),
         Command::Demo(args) => commands::demo::run(args),
     };
     let status = result.unwrap_or_else(|error| {

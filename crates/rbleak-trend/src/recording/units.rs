@@ -1,5 +1,7 @@
 //! Units of memory, as headers, cells and flags name them.
 
+use rbleak_units::Bytes;
+
 /// A unit of memory. Where others write kB and mean 1,024 bytes, as the kernel
 /// and `ps` do, so does this: `kB` and `KiB` are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,13 @@ impl Unit {
             "g" | "gb" | "gib" | "gigabytes" => Unit::Gigabytes,
             _ => return None,
         })
+    }
+
+    /// An amount with or without a unit: `512MB`, `2 GiB`, `1000` bytes.
+    pub fn amount(text: &str) -> Option<Bytes> {
+        let (value, unit) = quantity(text)?;
+        let bytes = value * unit.unwrap_or(Unit::Bytes).bytes();
+        (bytes.is_finite() && bytes >= 0.0).then_some(Bytes(bytes.round() as u64))
     }
 
     /// A guess for columns without one: Ruby processes hold 30 MB to 30 GB,

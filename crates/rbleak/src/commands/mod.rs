@@ -14,3 +14,4 @@ pub(crate) mod show;
 pub(crate) mod summary;
 
 pub(crate) use one::place;
+pub(crate) mod trend;
