@@ -13,7 +13,7 @@ use std::fmt;
 
 use memchr::memmem;
 
-pub use preload::Preload;
+pub use preload::{Preload, PreloadFailure, libraries, why_not_mapped};
 pub use settings::ArenaMax;
 
 use crate::environ::{self, Environment};
@@ -38,6 +38,9 @@ pub struct Allocator {
     pub arena_max: ArenaMax,
     /// MALLOC_CONF, which only jemalloc reads.
     pub malloc_conf: Option<String>,
+    /// Other libraries with a malloc that are mapped beside it, but for the C
+    /// library's: paths, in order.
+    pub beside: Vec<String>,
 }
 
 /// Whose malloc it is.
@@ -150,7 +153,7 @@ pub fn read(pid: Pid) -> Result<Allocator, ProcessError> {
 
     let (kind, linkage, version) = match library {
         Some(library) if library.replaces_malloc() => describe(pid, &library),
-        other => hidden_jemalloc(pid, &mappings, ld_preload)
+        other => hidden(pid, &mappings, ld_preload)
             .or_else(|| other.map(|library| describe(pid, &library)))
             .unwrap_or((AllocatorKind::Unknown, Linkage::Static, None)),
     };
@@ -167,6 +170,10 @@ pub fn read(pid: Pid) -> Result<Allocator, ProcessError> {
             .and_then(|v| v.get("MALLOC_CONF"))
             .filter(|conf| !conf.is_empty())
             .map(str::to_owned),
+        beside: Library::replacing(&mappings)
+            .into_iter()
+            .filter(|path| library.is_none_or(|used| used.file.path != *path))
+            .collect(),
     })
 }
 
@@ -185,27 +192,30 @@ fn describe(pid: Pid, library: &Library<'_>) -> Description {
     (library.kind, linkage, version)
 }
 
-/// A jemalloc that no name gives away: linked into the program or libruby, or
-/// preloaded from a renamed file. Its messages begin with its name.
-fn hidden_jemalloc(pid: Pid, mappings: &[Mapping], ld_preload: &str) -> Option<Description> {
-    const KIND: AllocatorKind = AllocatorKind::Jemalloc;
-    let is_marked = |bytes: &Vec<u8>| memmem::find(bytes, b"<jemalloc>").is_some();
+/// What no name of a file gives away: an allocator that is linked into the
+/// program or libruby, or preloaded from a renamed file. Their messages begin
+/// with their names.
+fn hidden(pid: Pid, mappings: &[Mapping], ld_preload: &str) -> Option<Description> {
+    const MARKS: [(AllocatorKind, &[u8]); 3] = [
+        (AllocatorKind::Jemalloc, b"<jemalloc>"),
+        (AllocatorKind::Tcmalloc, b"tcmalloc: large alloc"),
+        (AllocatorKind::Mimalloc, b"mimalloc: "),
+    ];
+    let described = |bytes: &[u8], linkage: Linkage| {
+        let marked = |(_, mark): &&(AllocatorKind, &[u8])| memmem::find(bytes, mark).is_some();
+        let (kind, _) = *MARKS.iter().find(marked)?;
+        Some((kind, linkage, version::in_program(kind, bytes)))
+    };
     let in_file = |linkage: Linkage, is_meant: &dyn Fn(&MappedFile) -> bool| {
         let is_meant = |mapping: &&Mapping| mapping.file().is_some_and(is_meant);
         // Each file is mapped in several parts, the first from its beginning.
         let mut parts = mappings.iter().filter(|m| m.offset == 0).filter(is_meant);
-        parts.find_map(|part| {
-            let bytes = procfs::mapped_file(pid, part).ok().filter(is_marked)?;
-            Some((KIND, linkage, version::in_program(KIND, &bytes)))
-        })
+        parts.find_map(|part| described(&procfs::mapped_file(pid, part).ok()?, linkage))
     };
     in_file(Linkage::Preloaded, &|file| {
         preload::brings(ld_preload, file)
     })
-    .or_else(|| {
-        let bytes = procfs::executable(pid).ok().filter(is_marked)?;
-        Some((KIND, Linkage::Static, version::in_program(KIND, &bytes)))
-    })
+    .or_else(|| described(&procfs::executable(pid).ok()?, Linkage::Static))
     .or_else(|| in_file(Linkage::Static, &|file| file.name().starts_with("libruby")))
 }
 
@@ -221,6 +231,7 @@ mod tests {
             preload: Preload::NotSet,
             arena_max: ArenaMax::NotSet,
             malloc_conf: None,
+            beside: Vec::new(),
         }
     }
 

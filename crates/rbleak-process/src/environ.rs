@@ -44,6 +44,17 @@ impl Variables {
     }
 }
 
+impl Variables {
+    /// Those whose names begin so, in their order.
+    pub fn with_prefix<'v>(&'v self, prefix: &'v str) -> impl Iterator<Item = (&'v str, &'v str)> {
+        let all = self
+            .0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(move |(name, _)| name.starts_with(prefix))
+    }
+}
+
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Variables {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         let owned = |(name, value): (N, V)| (name.into(), value.into());

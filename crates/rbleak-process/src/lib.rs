@@ -14,15 +14,19 @@
 
 pub mod allocator;
 pub mod available;
+pub mod arenas;
+pub mod cgroup;
 pub mod environ;
 mod error;
 pub mod listening;
 pub mod maps;
 mod pid;
 mod procfs;
+pub mod ruby;
 pub mod smaps_rollup;
 pub mod stat;
 pub mod status;
+pub mod thp;
 pub mod tree;
 
 pub use error::{MissingField, ProcessError};

@@ -57,10 +57,24 @@ pub(crate) fn executable(pid: Pid) -> io::Result<Vec<u8>> {
     program(&path(pid, "exe"))
 }
 
-fn program(path: &Path) -> io::Result<Vec<u8>> {
+/// A file, as far as it is looked at.
+pub(crate) fn program(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?
         .take(LARGEST_PROGRAM)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Whether the program was started with the rights of another user, so that
+/// the loader does not trust its environment: AT_SECURE in `/proc/PID/auxv`,
+/// see getauxval(3).
+pub(crate) fn is_secure(pid: Pid) -> bool {
+    const AT_SECURE: usize = 23;
+    const WORD: usize = size_of::<usize>();
+    let bytes = bytes(pid, "auxv").unwrap_or_default();
+    let word = |at: &[u8]| at.try_into().map_or(0, usize::from_ne_bytes);
+    bytes
+        .chunks_exact(2 * WORD)
+        .any(|pair| word(&pair[..WORD]) == AT_SECURE && word(&pair[WORD..]) != 0)
 }

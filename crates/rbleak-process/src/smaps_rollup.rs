@@ -24,6 +24,8 @@ pub struct MemoryRollup {
     pub private: Bytes,
     /// Memory that belongs to no file.
     pub anonymous: Bytes,
+    /// The part of it in transparent huge pages.
+    pub huge: Bytes,
     /// What lies in swap space.
     pub swap: Bytes,
 }
@@ -46,6 +48,8 @@ pub fn parse(text: &str) -> Result<MemoryRollup, MissingField> {
         pss: kilobytes(text, "Pss")?,
         private: kilobytes(text, "Private_Clean")? + kilobytes(text, "Private_Dirty")?,
         anonymous: kilobytes(text, "Anonymous")?,
+        // Not on kernels without huge pages.
+        huge: kilobytes(text, "AnonHugePages").unwrap_or_default(),
         swap: kilobytes(text, "Swap")?,
     })
 }

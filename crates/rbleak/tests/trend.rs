@@ -131,7 +131,7 @@ fn bad_input_is_one_sentence() {
     bench.run(&["trend", "none.csv"]).assert_refused("none.csv");
     bench.run(&["trend", "."]).assert_refused("directory");
     bench
-        .run(&["trend", "m.csv", "--every", "-1"])
+        .run(&["trend", "m.csv", "--every=0"])
         .assert_refused("positive");
     bench
         .run(&["trend", "m.csv", "--limit", "much"])

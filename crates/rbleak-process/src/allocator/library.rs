@@ -35,6 +35,22 @@ impl<'m> Library<'m> {
             .min_by_key(|library| (!library.replaces_malloc(), !library.preloaded))
     }
 
+    /// The files that replace the C library's malloc, each once.
+    pub(super) fn replacing(mappings: &[Mapping]) -> Vec<String> {
+        let mut paths: Vec<String> = mappings
+            .iter()
+            .filter_map(Mapping::file)
+            .filter(|file| {
+                let kind = kind(file.name());
+                kind.is_some_and(|k| !matches!(k, AllocatorKind::Glibc | AllocatorKind::Musl))
+            })
+            .map(|file| file.path.clone())
+            .collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
     /// Brings a malloc in place of the C library's.
     pub(super) fn replaces_malloc(&self) -> bool {
         !matches!(self.kind, AllocatorKind::Glibc | AllocatorKind::Musl)

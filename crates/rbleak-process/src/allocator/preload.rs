@@ -1,9 +1,10 @@
 //! Whether what LD_PRELOAD names is there; see ld.so(8).
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::maps::{MappedFile, Mapping};
+use crate::{Pid, procfs};
 
 /// What came of LD_PRELOAD.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,101 @@ pub enum Preload {
     },
     /// The process has overwritten its environment.
     Unknown,
+}
+
+/// Why a library that LD_PRELOAD names is not mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreloadFailure {
+    /// No file of that name where the process would see it.
+    Missing,
+    /// It is no shared library.
+    NoLibrary,
+    /// For another processor or word size than the program.
+    OtherMachine,
+    /// Built for glibc where the program has musl, or the other way round.
+    OtherLibc,
+    /// The program changes its user when it starts, and the loader then takes
+    /// libraries of the system's folders only.
+    SetUser,
+    /// The file would do: the variable came too late, or something unloaded it.
+    Unexplained,
+}
+
+/// Why `name` of the LD_PRELOAD of `pid` is not mapped, as far as files tell.
+/// A name without a folder is looked for where loaders usually do.
+pub fn why_not_mapped(pid: Pid, name: &str, mappings: &[Mapping]) -> PreloadFailure {
+    let root = procfs::path(pid, "root");
+    let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+    let found = if name.contains('/') {
+        Some(inside(Path::new(name))).filter(|path| path.exists())
+    } else {
+        libraries(&root, name).into_iter().next()
+    };
+    let Some(path) = found else {
+        return PreloadFailure::Missing;
+    };
+    let head = |bytes: &[u8]| -> Option<(u8, [u8; 2])> {
+        let machine = [*bytes.get(18)?, *bytes.get(19)?];
+        bytes.starts_with(b"\x7fELF").then_some((bytes[4], machine))
+    };
+    let Ok(library) = procfs::program(&path) else {
+        return PreloadFailure::NoLibrary;
+    };
+    let Some(kind) = head(&library) else {
+        return PreloadFailure::NoLibrary;
+    };
+    let program = procfs::executable(pid).ok();
+    if program
+        .and_then(|bytes| head(&bytes))
+        .is_some_and(|own| own != kind)
+    {
+        return PreloadFailure::OtherMachine;
+    }
+    let has = |needle: &[u8]| memchr::memmem::find(&library, needle).is_some();
+    let is_musl = mappings
+        .iter()
+        .filter_map(Mapping::file)
+        .any(|file| file.name().starts_with("ld-musl-"));
+    if (is_musl && has(b"libc.so.6")) || (!is_musl && has(b"libc.musl-")) {
+        return PreloadFailure::OtherLibc;
+    }
+    if procfs::is_secure(pid) {
+        return PreloadFailure::SetUser;
+    }
+    PreloadFailure::Unexplained
+}
+
+/// Files of this name, or of this name and a version, in the folders where
+/// loaders look, by path. With a `root` that is that of a process.
+pub fn libraries(root: &Path, name: &str) -> Vec<PathBuf> {
+    const FOLDERS: [&str; 6] = [
+        "usr/lib",
+        "lib",
+        "usr/lib64",
+        "lib64",
+        "usr/local/lib",
+        "opt/lib",
+    ];
+    let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
+    let mut found: Vec<PathBuf> = FOLDERS
+        .iter()
+        .flat_map(|folder| [root.join(folder).join(&triplet), root.join(folder)])
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let file = path
+                .file_name()
+                .and_then(|file| file.to_str())
+                .unwrap_or("");
+            file == name
+                || file
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('.'))
+        })
+        .collect();
+    found.sort();
+    found
 }
 
 impl Preload {
