@@ -198,7 +198,7 @@ fn describe(pid: Pid, library: &Library<'_>) -> Description {
 fn hidden(pid: Pid, mappings: &[Mapping], ld_preload: &str) -> Option<Description> {
     const MARKS: [(AllocatorKind, &[u8]); 3] = [
         (AllocatorKind::Jemalloc, b"<jemalloc>"),
-        (AllocatorKind::Tcmalloc, b"tcmalloc: large alloc"),
+        (AllocatorKind::Tcmalloc, b"tcmalloc: allocation failed"),
         (AllocatorKind::Mimalloc, b"mimalloc: "),
     ];
     let described = |bytes: &[u8], linkage: Linkage| {

@@ -39,14 +39,16 @@ pub fn description(pid: Pid, mappings: &[Mapping]) -> Option<String> {
 }
 
 fn in_program(bytes: &[u8]) -> Option<String> {
-    memmem::find_iter(bytes, b"ruby ").find_map(|at| {
+    // Builds with a JIT hold it several times: the plain one is the shortest.
+    let all = memmem::find_iter(bytes, b"ruby ").filter_map(|at| {
         let text = &bytes[at..(at + 120).min(bytes.len())];
         let end = text.iter().position(|byte| *byte == 0)?;
         let text = std::str::from_utf8(&text[..end]).ok()?;
         let digit = text["ruby ".len()..].starts_with(|c: char| c.is_ascii_digit());
         let whole = text.contains(" (") && text.trim_end().ends_with([']', ')']);
         (digit && whole).then(|| text.trim_end().to_owned())
-    })
+    });
+    all.min_by_key(String::len)
 }
 
 #[cfg(test)]
@@ -72,7 +74,7 @@ mod tests {
     #[test]
     fn the_description_is_a_text_of_its_own() {
         let bytes =
-            b"\0ruby x\0ruby 3.1.7p261 (2025-03-26 revision 0a3704f218) [x86_64-linux-gnu]\0";
+            b"\0ruby x\0ruby 3.1.7p261 (2025-03-26 revision 0a3704f218) [x86_64-linux-gnu]\0ruby 3.1.7p261 (2025-03-26 revision 0a3704f218) +YJIT [x86_64-linux-gnu]\0";
         assert_eq!(
             in_program(bytes).as_deref(),
             Some("ruby 3.1.7p261 (2025-03-26 revision 0a3704f218) [x86_64-linux-gnu]")

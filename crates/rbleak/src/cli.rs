@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// The verdict on a recorded memory series: plateau, leak, bloat, fragmentation
     Trend(TrendArgs),
+    /// Allocator and settings as a running Ruby really has them, and what mends them
+    Doctor(DoctorArgs),
     /// The whole way on a small app that leaks
     Demo(DemoArgs),
 }
@@ -718,6 +720,45 @@ were right on labelled series.
 
 Exit codes: 0 no leak, 1 leak, 2 wrong use or failure, 3 inconclusive: too few
 samples, still warming up, or a leak is not ruled out.";
+
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_EXIT_CODES, after_long_help = DOCTOR_HELP)]
+pub(crate) struct DoctorArgs {
+    /// A running Ruby, or a process with a Ruby below it
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "command")]
+    pub(crate) pid: Option<u32>,
+    /// Command to start, look at and end again [default: ruby -e sleep]
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+
+    /// Exit with 1 if there is a finding
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Seconds until a Ruby must have been seen in CMD
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) boot_timeout: u64,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the answer to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+const DOCTOR_EXIT_CODES: &str =
+    "Exit codes: 0 it was looked at, 1 with --strict: there is a finding, 2 wrong use or failure.";
+
+const DOCTOR_HELP: &str = "\
+Examples:
+  rbleak doctor 4711                   a running server, as it really is
+  rbleak doctor --strict -- bin/start  what this command would get, for CI
+  rbleak doctor                        what a plain ruby gets here
+
+What is mapped decides, not what the environment says. Processes of other users
+need root.
+
+Exit codes: 0 it was looked at, 1 with --strict: there is a finding, 2 wrong use
+or failure.";
 
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 the leak was found, 2 failure, 3 it was not found.")]

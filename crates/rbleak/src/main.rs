@@ -8,6 +8,7 @@ mod audit;
 mod cli;
 mod commands;
 mod derailed;
+mod doctor;
 mod exit;
 mod explore;
 mod files;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Explore(args) => commands::explore::run(args),
         Command::Audit(args) => commands::audit::run(args),
         Command::Trend(args) => commands::trend::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
         Command::Demo(args) => commands::demo::run(args),
     };
     let status = result.unwrap_or_else(|error| {
