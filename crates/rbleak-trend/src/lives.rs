@@ -23,6 +23,9 @@ const SPIKE: f64 = 0.03;
 const MOST_SPIKES: usize = 20;
 /// A fall by this share of the level is a restart if the rest fits.
 const RESTART_FALL: f64 = 0.22;
+/// More of them are a saw-tooth, as collections make it: where a worker really
+/// restarts so often, the recording has to tell its lives apart.
+const MOST_FALLS: usize = 3;
 /// So is a smaller one, if there are few of them: many are a saw-tooth.
 const SMALL_FALL: f64 = 0.12;
 const MOST_SMALL_FALLS: usize = 3;
@@ -100,6 +103,9 @@ fn restarts(values: &[f64]) -> Vec<usize> {
         found
     };
     let large = falls(RESTART_FALL, f64::INFINITY);
+    if large.len() > MOST_FALLS {
+        return Vec::new();
+    }
     if !large.is_empty() {
         return large;
     }

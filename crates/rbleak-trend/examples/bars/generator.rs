@@ -78,7 +78,7 @@ pub enum Set {
 pub fn generate(set: Set, each: u64) -> Vec<Labelled> {
     let base = match set {
         Set::Tuning => 1_000_000,
-        Set::Test => 2_000_000,
+        Set::Test => 3_000_000,
     };
     let series = |family: usize, i: u64| {
         let mut draw = Draw(ChaCha8Rng::seed_from_u64(base + 10_000 * family as u64 + i));
