@@ -77,7 +77,6 @@ mod issues;
 mod kinds;
 mod known;
 mod look;
-mod mapping;
 mod memory;
 mod names;
 mod naming;

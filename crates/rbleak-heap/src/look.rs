@@ -8,7 +8,7 @@
 
 use crate::error::ReadError;
 use crate::heap::Heap;
-use crate::input::{self, BLOCK, Input, Plain, Window};
+use crate::input::{self, BLOCK, Input, LongLines, Plain, Window};
 use crate::parallel::{self, processors};
 use crate::read::ReadOptions;
 use std::io::{self, Read};
@@ -43,7 +43,7 @@ pub(crate) fn look<L: Look + Sync>(
     options: &ReadOptions,
     mut looker: L,
 ) -> Result<L, ReadError> {
-    match input::open(path, options.map)? {
+    match input::open(path, LongLines::AsTheyAre)? {
         Input::Plain(plain) => look_at_parts(&plain, options, looker).map_err(|source| {
             let name = path.display().to_string();
             ReadError::Read {
@@ -52,8 +52,8 @@ pub(crate) fn look<L: Look + Sync>(
                 source,
             }
         }),
-        Input::Stream { mut window, .. } => {
-            let _ = run(&mut window, u64::MAX, &mut looker);
+        stream @ Input::Stream(_) => {
+            let _ = run(&mut stream.window(), u64::MAX, &mut looker);
             Ok(looker)
         }
     }
@@ -66,7 +66,7 @@ pub(crate) fn open_with<L: Look + Sync>(
     options: &ReadOptions,
     looker: L,
 ) -> Result<(Heap, L), ReadError> {
-    let is_plain = matches!(input::open(path, options.map)?, Input::Plain(_));
+    let is_plain = matches!(input::open(path, LongLines::AsTheyAre)?, Input::Plain(_));
     if is_plain {
         let heap = Heap::open(path, options)?;
         return Ok((heap, look(path, options, looker)?));
@@ -94,8 +94,8 @@ pub(crate) fn read_with<L: Look>(
                 receiver,
                 block: io::Cursor::new(Vec::new()),
             };
-            let (mut window, _) = input::from_reader(blocks, name)?;
-            let _ = run(&mut window, u64::MAX, &mut looker);
+            let stream = Input::Stream(input::from_reader(blocks, name)?);
+            let _ = run(&mut stream.window(), u64::MAX, &mut looker);
             Ok(looker)
         });
         let heap = Heap::read(tee, name, options);
@@ -249,12 +249,9 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&text).unwrap();
         let options = ReadOptions::default();
-        for map in [false, true] {
-            let (heap, found) =
-                open_with(file.path(), &options.map(map), Lines::default()).unwrap();
-            assert_eq!(heap.len(), expected.len());
-            assert!(found.0.iter().filter(|line| !line.is_empty()).eq(&expected));
-        }
+        let (heap, found) = open_with(file.path(), &options, Lines::default()).unwrap();
+        assert_eq!(heap.len(), expected.len());
+        assert!(found.0.iter().filter(|line| !line.is_empty()).eq(&expected));
         let packed = zstd::encode_all(&*text, 1).unwrap();
         for text in [text.clone(), packed] {
             let (heap, found) =

@@ -13,8 +13,8 @@
 #![forbid(unsafe_code)]
 
 pub mod allocator;
-pub mod available;
 pub mod arenas;
+pub mod available;
 pub mod cgroup;
 pub mod environ;
 mod error;

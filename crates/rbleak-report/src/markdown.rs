@@ -1,7 +1,11 @@
 //! Markdown, for comments on pull requests and the summaries of CI.
 
+use crate::chart;
 use crate::document::{Align, Block, Document, Finding, Table, Tone};
 use crate::sanitize::sanitize;
+
+/// Columns of a chart: what a comment shows without a scroll bar.
+const CHART_WIDTH: usize = 80;
 
 /// Renders `document` as GitHub's Markdown, ended by a newline.
 pub fn to_markdown(document: &Document) -> String {
@@ -41,6 +45,13 @@ pub fn to_markdown(document: &Document) -> String {
                 }
             }
             Block::Table(table) => push_table(&mut out, table),
+            Block::Chart(chart) => {
+                out.push_str(&format!("{}\n\n```text\n", text(&chart.title)));
+                for line in chart::in_text(chart, CHART_WIDTH) {
+                    out.push_str(&format!("{}\n", sanitize(&line)));
+                }
+                out.push_str("```\n");
+            }
             Block::Note(note) => {
                 let word = match note.tone {
                     Tone::Warning => "**Warning:** ",

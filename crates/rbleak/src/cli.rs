@@ -461,7 +461,7 @@ impl SummaryTable {
     ];
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = TOLD_EXIT_CODES, after_long_help = SUMMARY_HELP)]
 pub(crate) struct SummaryArgs {
     /// Heap dump: plain, .gz, .zst, or - for stdin
@@ -480,9 +480,6 @@ pub(crate) struct SummaryArgs {
     /// Names of constants and threads [default: X.names.ndjson.zst beside X.ndjson.zst]
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
-    /// Map plain files into memory instead of reading them: not for files that may shrink
-    #[arg(long)]
-    pub(crate) mmap: bool,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -506,7 +503,7 @@ Values of Strings are compared, never shown unless asked for.
 
 Exit codes: 0 told, 2 wrong use or failure.";
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = SHOW_EXIT_CODES, after_long_help = SHOW_HELP)]
 pub(crate) struct ShowArgs {
     /// Heap dump: plain, .gz, .zst, or - for stdin
@@ -525,9 +522,6 @@ pub(crate) struct ShowArgs {
     /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
-    /// Map plain files into memory instead of reading them: not for files that may shrink
-    #[arg(long)]
-    pub(crate) mmap: bool,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -550,7 +544,7 @@ keeps most first.
 
 Exit codes: 0 it is in the dump, 2 it is not, wrong use, or failure.";
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = TOLD_EXIT_CODES, after_long_help = EXPLORE_HELP)]
 pub(crate) struct ExploreArgs {
     /// Heap dump: plain, .gz or .zst
@@ -560,9 +554,6 @@ pub(crate) struct ExploreArgs {
     /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
-    /// Map plain files into memory instead of reading them: not for files that may shrink
-    #[arg(long)]
-    pub(crate) mmap: bool,
 }
 
 const EXPLORE_HELP: &str = "\

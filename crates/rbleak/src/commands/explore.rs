@@ -5,6 +5,7 @@ use super::one::One;
 use crate::cli::ExploreArgs;
 use crate::exit::ExitStatus;
 use crate::explore::{App, Look, Model, is_terminal, run as show};
+use crate::inputs::{self, Which};
 use crate::shell::Progress;
 use anyhow::{Context, Result, bail};
 use rbleak_heap::graph::{Dominators, GraphInput};
@@ -12,6 +13,11 @@ use rbleak_heap::{Heap, ReadOptions};
 
 /// Runs the command.
 pub(crate) fn run(args: &ExploreArgs) -> Result<ExitStatus> {
+    let input = inputs::dump(&args.dump, Which::Last)?;
+    let args = &ExploreArgs {
+        dump: input.path,
+        ..args.clone()
+    };
     let one = One {
         dump: &args.dump,
         names: args.names.as_deref(),
@@ -30,7 +36,7 @@ pub(crate) fn run(args: &ExploreArgs) -> Result<ExitStatus> {
     let progress = Progress::new(false);
     progress.say(format!("reading {}", args.dump.display()));
     let names = one.read_names()?;
-    let heap = Heap::open(&args.dump, &ReadOptions::default().map(args.mmap))?;
+    let heap = Heap::open(&args.dump, &ReadOptions::default())?;
     if heap.is_partial() {
         bail!(
             "{} lists no roots, so that nothing can be said to keep anything: take a whole dump, without since:",

@@ -4,8 +4,8 @@
 pub(crate) mod audit;
 pub(crate) mod demo;
 pub(crate) mod diff;
-pub(crate) mod explore;
 pub(crate) mod doctor;
+pub(crate) mod explore;
 pub(crate) mod hunt;
 mod one;
 mod partial;

@@ -4,6 +4,7 @@ use super::diff::{column, percent, report_issues};
 use super::one::{One, place, rows_at_most, share};
 use crate::cli::ShowArgs;
 use crate::exit::ExitStatus;
+use crate::inputs::{self, Which};
 use crate::shell;
 use anyhow::{Result, bail};
 use rbleak_heap::graph::{Dominator, Dominators, GraphInput, Layer, Places};
@@ -21,6 +22,11 @@ const PAGE: u64 = 1 << 16;
 
 /// Runs the command.
 pub(crate) fn run(args: &ShowArgs) -> Result<ExitStatus> {
+    let input = inputs::dump(&args.dump, Which::Last)?;
+    let args = &ShowArgs {
+        dump: input.path,
+        ..args.clone()
+    };
     let one = One {
         dump: &args.dump,
         names: args.names.as_deref(),
@@ -28,7 +34,7 @@ pub(crate) fn run(args: &ShowArgs) -> Result<ExitStatus> {
     };
     one.check()?;
     let names = one.read_names()?;
-    let options = ReadOptions::default().map(args.mmap);
+    let options = ReadOptions::default();
     let known = Known::new(&args.object, &names)?;
     let (heap, streamed) = if one.is_stdin() {
         let addresses = known.addresses();

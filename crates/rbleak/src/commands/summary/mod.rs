@@ -6,6 +6,7 @@ use super::diff::{percent, report_issues};
 use super::one::{One, rows_at_most};
 use crate::cli::{SummaryArgs, SummaryTable};
 use crate::exit::ExitStatus;
+use crate::inputs::{self, Which};
 use crate::shell;
 use anyhow::{Result, bail};
 use rbleak_heap::graph::Count;
@@ -17,6 +18,11 @@ use std::collections::BTreeMap;
 
 /// Runs the command.
 pub(crate) fn run(args: &SummaryArgs) -> Result<ExitStatus> {
+    let input = inputs::dump(&args.dump, Which::Last)?;
+    let args = &SummaryArgs {
+        dump: input.path,
+        ..args.clone()
+    };
     let one = One {
         dump: &args.dump,
         names: args.names.as_deref(),
@@ -27,7 +33,7 @@ pub(crate) fn run(args: &SummaryArgs) -> Result<ExitStatus> {
         bail!("--show-values reads the dump a second time, which - (stdin) cannot be: give a file");
     }
     let names = one.read_names()?;
-    let options = ReadOptions::default().references(false).map(args.mmap);
+    let options = ReadOptions::default().references(false);
     let (heap, content) = if one.is_stdin() {
         Content::read(std::io::stdin(), "standard input", &options)?
     } else {
