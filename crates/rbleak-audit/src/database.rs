@@ -7,33 +7,48 @@ use std::collections::HashMap;
 /// Advisories by subject.
 #[derive(Clone, Debug, Default)]
 pub struct Database {
-    by_subject: HashMap<Subject, Vec<Advisory>>,
+    by_gem: HashMap<String, Vec<Advisory>>,
+    by_engine: HashMap<String, Vec<Advisory>>,
 }
 
 impl Database {
-    /// The advisories about `subject`, sorted by id.
-    pub fn about(&self, subject: &Subject) -> &[Advisory] {
-        self.by_subject.get(subject).map_or(&[], Vec::as_slice)
+    /// The advisories about a gem, sorted by id.
+    pub fn about_gem(&self, name: &str) -> &[Advisory] {
+        self.by_gem.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The advisories about a Ruby, by engine, sorted by id.
+    pub fn about_ruby(&self, engine: &str) -> &[Advisory] {
+        self.by_engine.get(engine).map_or(&[], Vec::as_slice)
     }
 
     /// How many advisories there are.
     pub fn len(&self) -> usize {
-        self.by_subject.values().map(Vec::len).sum()
+        self.iter().count()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.by_subject.is_empty()
+        self.iter().next().is_none()
     }
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Advisory> {
-        self.by_subject.values().flatten()
+        self.by_gem
+            .values()
+            .chain(self.by_engine.values())
+            .flatten()
     }
 
     /// Puts `advisory` in, in place of one of the same id about the same.
     pub fn insert(&mut self, advisory: Advisory) {
-        let known = self.by_subject.entry(advisory.subject.clone()).or_default();
+        let by_name = match &advisory.subject {
+            Subject::Gem(_) => &mut self.by_gem,
+            Subject::Ruby(_) => &mut self.by_engine,
+        };
+        let known = by_name
+            .entry(advisory.subject.name().to_owned())
+            .or_default();
         match known.binary_search_by(|other| other.id.cmp(&advisory.id)) {
             Ok(at) => known[at] = advisory,
             Err(at) => known.insert(at, advisory),

@@ -89,11 +89,12 @@ fn a_store_gives_back_what_it_was_made_of() {
         .expect("whole");
     assert_eq!(again.len(), database.len());
     for advisory in database.iter() {
-        assert!(
-            again.about(&advisory.subject).contains(advisory),
-            "{}",
-            advisory.id
-        );
+        let name = advisory.subject.name();
+        let known = match advisory.subject {
+            Subject::Gem(_) => again.about_gem(name),
+            Subject::Ruby(_) => again.about_ruby(name),
+        };
+        assert!(known.contains(advisory), "{}", advisory.id);
     }
     for end in [0, 1, json.len() / 2, json.len() - 1] {
         assert!(Store::from_json(&json[..end]).is_err(), "cut at {end}");

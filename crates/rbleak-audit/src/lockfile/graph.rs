@@ -1,24 +1,25 @@
 //! Which gem brought which.
 
 use super::{Dependency, Lockfile};
-use std::collections::{HashMap, VecDeque};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 
 /// The shortest way from the Gemfile to every gem, and who asks for it.
 #[derive(Debug)]
 pub struct Graph<'a> {
     /// Gem → the gem that brought it; `None`: the Gemfile itself.
-    brought_by: HashMap<&'a str, Option<&'a str>>,
+    brought_by: FxHashMap<&'a str, Option<&'a str>>,
     lockfile: &'a Lockfile,
 }
 
 impl<'a> Graph<'a> {
     /// Walks the lockfile once, breadth first, in the order of its lines.
     pub fn new(lockfile: &'a Lockfile) -> Graph<'a> {
-        let mut asks: HashMap<&str, Vec<&'a Dependency>> = HashMap::new();
+        let mut asks: FxHashMap<&str, Vec<&'a Dependency>> = FxHashMap::default();
         for gem in &lockfile.gems {
             asks.entry(&gem.name).or_default().extend(&gem.dependencies);
         }
-        let mut brought_by = HashMap::new();
+        let mut brought_by = FxHashMap::default();
         let mut queue = VecDeque::new();
         for dependency in &lockfile.dependencies {
             let name = dependency.name.as_str();

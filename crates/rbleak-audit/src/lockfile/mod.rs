@@ -15,6 +15,7 @@ pub use graph::Graph;
 use crate::requirement::Requirement;
 use crate::ruby::RubyVersion;
 use crate::version::GemVersion;
+use std::sync::Arc;
 
 /// A lockfile.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,7 @@ pub struct Dependency {
     /// Its name.
     pub name: String,
     /// The versions that will do.
-    pub requirement: Requirement,
+    pub requirement: Arc<Requirement>,
     /// Where it is written, from 1.
     pub line: u32,
 }

@@ -3,9 +3,11 @@
 //! Source: `Bundler::LockfileParser` and `LockfileGenerator` of 1.0 to 4.0.
 
 use super::{Dependency, LockedGem, Lockfile, LockfileError, Problem, Source, SourceKind};
-use crate::requirement::Requirement;
+use crate::requirement::{Requirement, RequirementError};
 use crate::ruby::RubyVersion;
 use crate::version::GemVersion;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// What any of these stands in is a conflict, for Bundler too.
 const CONFLICT_MARKERS: [&str; 4] = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"];
@@ -24,13 +26,18 @@ enum Section {
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Lockfile, LockfileError> {
     let text = decode(bytes)?;
+    // Looking into each line for what no line has would take most of the time.
+    let is_suspect = text.chars().any(|c| c.is_control() && c != '\n')
+        || CONFLICT_MARKERS.iter().any(|marker| text.contains(marker));
     let mut parser = Parser::default();
     for (index, line) in text.split('\n').enumerate() {
         let place = Place {
             line: u32::try_from(index + 1).unwrap_or(u32::MAX),
             text: line.strip_suffix('\r').unwrap_or(line),
         };
-        place.check_characters()?;
+        if is_suspect {
+            place.check_characters()?;
+        }
         if !place.text.trim_start_matches(' ').is_empty() {
             parser.line(place)?;
         }
@@ -135,14 +142,36 @@ impl<'a> Place<'a> {
 }
 
 #[derive(Default)]
-struct Parser {
+struct Parser<'a> {
     lockfile: Lockfile,
+    requirements: Requirements<'a>,
     section: Option<Section>,
     first_source_line: Option<u32>,
 }
 
-impl Parser {
-    fn line(&mut self, place: Place<'_>) -> Result<(), LockfileError> {
+/// Requirements that were read already: a lockfile has few that differ.
+#[derive(Default)]
+struct Requirements<'a> {
+    by_text: FxHashMap<&'a str, Arc<Requirement>>,
+}
+
+impl<'a> Requirements<'a> {
+    fn parse(&mut self, text: &'a str) -> Result<Arc<Requirement>, RequirementError> {
+        if let Some(known) = self.by_text.get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let requirement = match text {
+            "" => Requirement::any(),
+            text => text.parse()?,
+        };
+        let requirement = Arc::new(requirement);
+        self.by_text.insert(text, Arc::clone(&requirement));
+        Ok(requirement)
+    }
+}
+
+impl<'a> Parser<'a> {
+    fn line(&mut self, place: Place<'a>) -> Result<(), LockfileError> {
         if place.indentation() == 0 {
             return self.heading(place);
         }
@@ -153,7 +182,7 @@ impl Parser {
             Some(Section::Source { in_specs }) => self.source_line(place, in_specs),
             Some(Section::Dependencies) => {
                 place.check_indentation(2, "2")?;
-                let dependency = dependency(place, true)?;
+                let dependency = dependency(place, true, &mut self.requirements)?;
                 self.lockfile.dependencies.push(dependency);
                 Ok(())
             }
@@ -171,7 +200,7 @@ impl Parser {
         }
     }
 
-    fn heading(&mut self, place: Place<'_>) -> Result<(), LockfileError> {
+    fn heading(&mut self, place: Place<'a>) -> Result<(), LockfileError> {
         place.check_end()?;
         let source = |kind| Source {
             kind,
@@ -209,7 +238,7 @@ impl Parser {
         Ok(())
     }
 
-    fn source_line(&mut self, place: Place<'_>, in_specs: bool) -> Result<(), LockfileError> {
+    fn source_line(&mut self, place: Place<'a>, in_specs: bool) -> Result<(), LockfileError> {
         let content = place.content();
         match place.indentation() {
             2 if !in_specs => {
@@ -240,7 +269,7 @@ impl Parser {
                 Ok(())
             }
             6 => {
-                let dependency = dependency(place, false)?;
+                let dependency = dependency(place, false, &mut self.requirements)?;
                 let source = self.lockfile.sources.len() - 1;
                 match self.lockfile.gems.last_mut() {
                     Some(gem) if gem.source == source => {
@@ -257,7 +286,7 @@ impl Parser {
         }
     }
 
-    fn ruby(&mut self, place: Place<'_>) -> Result<(), LockfileError> {
+    fn ruby(&mut self, place: Place<'a>) -> Result<(), LockfileError> {
         if self.lockfile.ruby.is_some() {
             return Err(place.error_at_content(Problem::SecondLine));
         }
@@ -267,7 +296,7 @@ impl Parser {
         Ok(())
     }
 
-    fn bundled_with(&mut self, place: Place<'_>) -> Result<(), LockfileError> {
+    fn bundled_with(&mut self, place: Place<'a>) -> Result<(), LockfileError> {
         if self.lockfile.bundler.is_some() {
             return Err(place.error_at_content(Problem::SecondLine));
         }
@@ -313,7 +342,11 @@ fn gem(place: Place<'_>, source: usize) -> Result<LockedGem, LockfileError> {
 }
 
 /// `name`, `name (>= 1.0, < 2)`, and in `DEPENDENCIES` a `!` behind it.
-fn dependency(place: Place<'_>, may_be_pinned: bool) -> Result<Dependency, LockfileError> {
+fn dependency<'a>(
+    place: Place<'a>,
+    may_be_pinned: bool,
+    requirements: &mut Requirements<'a>,
+) -> Result<Dependency, LockfileError> {
     place.check_end()?;
     let content = place.content();
     let refused = || place.error_at_content(Problem::NotADependency(content.to_owned()));
@@ -325,13 +358,10 @@ fn dependency(place: Place<'_>, may_be_pinned: bool) -> Result<Dependency, Lockf
     if !rest.is_empty() || inner == Some("") {
         return Err(refused());
     }
-    let requirement = match inner {
-        None => Requirement::any(),
-        Some(inner) => inner.parse().map_err(|error: crate::RequirementError| {
-            let at = place.indentation() + name.len() + " (".len();
-            place.error(at, error)
-        })?,
-    };
+    let requirement = requirements.parse(inner.unwrap_or("")).map_err(|error| {
+        let at = place.indentation() + name.len() + " (".len();
+        place.error(at, error)
+    })?;
     Ok(Dependency {
         name: name.to_owned(),
         requirement,

@@ -6,13 +6,14 @@ mod remedy;
 
 pub use remedy::Remedy;
 
-use crate::advisory::{Advisory, Subject};
+use crate::advisory::Advisory;
 use crate::database::Database;
 use crate::ignore::{Ignore, Ignores};
 use crate::lockfile::{Dependency, Graph, LockedGem, Lockfile, Source, SourceKind};
 use crate::ruby::RubyVersion;
 use crate::version::GemVersion;
 use conditions::{Here, Holds};
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 /// What is audited, and with what.
@@ -73,7 +74,7 @@ pub enum Matched<'a> {
         /// The same gem and version, once for each platform.
         entries: Vec<&'a LockedGem>,
         /// From a gem of the Gemfile to this one, both included; empty where
-        /// the lockfile does not say.
+        /// the lockfile does not say, or nothing of it leaks.
         way: Vec<&'a str>,
     },
     /// The Ruby that runs it.
@@ -154,20 +155,16 @@ pub fn audit<'a>(question: &Question<'a>) -> Audit<'a> {
         found: Vec::new(),
         passed_over: Vec::new(),
         unknown: Vec::new(),
-        gems: gems
-            .iter()
-            .map(|gem| &gem.name)
-            .collect::<HashSet<_>>()
-            .len(),
+        gems: gems.chunk_by(|a, b| a.name == b.name).count(),
         unused: Vec::new(),
         expired: Vec::new(),
     };
-    let graph = Graph::new(question.lockfile);
+    // Most lockfiles lead nowhere, and need no way.
+    let graph = OnceCell::new();
+    let graph = || graph.get_or_init(|| Graph::new(question.lockfile));
     let mut seen = HashSet::new();
     for entries in gems.chunk_by(|a, b| a.name == b.name && a.version == b.version) {
-        let advisories = question
-            .database
-            .about(&Subject::Gem(entries[0].name.clone()));
+        let advisories = question.database.about_gem(&entries[0].name);
         if advisories.is_empty() {
             continue;
         }
@@ -194,11 +191,18 @@ pub fn audit<'a>(question: &Question<'a>) -> Audit<'a> {
         let name = servers[0].name.as_str();
         let what = Matched::Gem {
             entries: servers,
-            way: graph.way_to(name),
+            way: Vec::new(),
         };
         let mut found = sort_out(question, advisories, what, &here, &mut seen);
+        if found.leaks.is_empty() {
+            audit.put(found);
+            continue;
+        }
+        if let Matched::Gem { way, .. } = &mut found.what {
+            *way = graph().way_to(name);
+        }
         found.blockers = match &found.remedy {
-            Remedy::AtLeast(target) => graph
+            Remedy::AtLeast(target) => graph()
                 .asked_by(name)
                 .into_iter()
                 .filter(|(_, dependency)| !dependency.requirement.allows(target))
@@ -212,7 +216,7 @@ pub fn audit<'a>(question: &Question<'a>) -> Audit<'a> {
         audit.put(found);
     }
     if let Some((ruby, line)) = question.ruby {
-        let advisories = question.database.about(&Subject::Ruby(ruby.engine.clone()));
+        let advisories = question.database.about_ruby(&ruby.engine);
         let here = [Here::of_ruby(question)];
         let what = Matched::Ruby { ruby, line };
         audit.put(sort_out(question, advisories, what, &here, &mut seen));

@@ -116,7 +116,10 @@ impl FromStr for GemVersion {
         if !is_version(trimmed) {
             return Err(VersionError(given.to_owned()));
         }
-        let text = trimmed.replace('-', ".pre.");
+        let text = match trimmed.contains('-') {
+            true => trimmed.replace('-', ".pre."),
+            false => trimmed.to_owned(),
+        };
         Ok(GemVersion {
             canonical: canonical(segments(&text)),
             text: text.into(),
