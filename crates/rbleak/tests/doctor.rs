@@ -114,6 +114,22 @@ fn plain() {
     check(&mended(none, &[]), "glibc", "shared", &[]);
 }
 
+/// Debian's Ruby is one of which leaks are known; that is told and is nothing
+/// that a setting could mend.
+#[test]
+fn what_is_known_of_its_ruby() {
+    let json = doctor(&Variables::new(), &[]).json();
+    let known = &json["facts"]["known_leaks"];
+    let version = known["version"].as_str().expect("a version");
+    let described = json["facts"]["ruby"].as_str().expect("ruby -v");
+    assert!(
+        described.starts_with(&format!("ruby {version}")),
+        "{described}: {version}"
+    );
+    let advisories = known["advisories"].as_array().expect("advisories");
+    assert!(!advisories.is_empty());
+}
+
 #[test]
 fn a_preloaded_jemalloc() {
     let set = variables(&[("LD_PRELOAD", &library("libjemalloc.so.2"))]);

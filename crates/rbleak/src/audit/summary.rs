@@ -23,9 +23,12 @@ pub(crate) fn gems(folder: &Path, ruby: Option<&str>) -> Option<Fact> {
     Some(Fact::new("gems", text, data).hint("rbleak audit"))
 }
 
-/// The Ruby `version` (`3.1.7`). `None` where nothing is known of it, or the
+/// The Ruby `version` (`3.1.7`, or all that `ruby -v` says). `None` where nothing is known of it, or the
 /// advisories cannot be read, which `rbleak audit` says.
 pub(crate) fn ruby(version: &str) -> Option<Fact> {
+    // `ruby 3.1.7p261 (2025-03-26 revision 0a3704f218) [x86_64-linux-gnu]`
+    let version = version.strip_prefix("ruby ").unwrap_or(version);
+    let version = version.split(' ').next().unwrap_or(version);
     let ruby = RubyVersion::of_people(version).ok()?;
     let data = Data::load(None).ok()?;
     let (lockfile, ignores) = (Lockfile::default(), Ignores::default());

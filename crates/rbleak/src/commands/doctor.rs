@@ -1,5 +1,6 @@
 //! `rbleak doctor`: allocator and settings as a running Ruby really has them.
 
+use crate::audit::summary;
 use crate::cli::DoctorArgs;
 use crate::doctor::document::document;
 use crate::doctor::findings::findings;
@@ -25,8 +26,11 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitStatus> {
         }
     };
     let findings = findings(&looked);
+    // A fact and no finding: no setting mends it, and which of its leaks an app
+    // runs into, a process does not tell.
+    let leaks = looked.ruby.as_deref().and_then(summary::ruby);
     shell::show(
-        &document(&looked, &findings),
+        &document(&looked, leaks, &findings),
         args.format,
         args.output.as_deref(),
     )?;

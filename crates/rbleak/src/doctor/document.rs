@@ -6,11 +6,24 @@ use rbleak_process::allocator::{AllocatorKind, Linkage, Preload};
 use rbleak_process::thp::HugePages;
 use rbleak_report::{Block, Document, Fact, Finding as Shown, Section, Tone, Verdict, json};
 
-/// The whole answer.
-pub(crate) fn document(looked: &Looked, findings: &[Finding]) -> Document {
+/// Where facts go that belong to the second one, which names the Ruby.
+const AFTER_RUBY: usize = 2;
+
+/// The whole answer; `leaks` says what is known of this Ruby.
+pub(crate) fn document(looked: &Looked, leaks: Option<Fact>, findings: &[Finding]) -> Document {
     let mut document = Document::new("rbleak/doctor/v1");
     document.push(Block::Verdict(verdict(looked, findings)));
-    document.push(Block::Facts(facts(looked)));
+    let mut facts = facts(looked);
+    if let Some(leaks) = leaks {
+        let (key, label) = ("known_leaks".to_owned(), "known leaks".to_owned());
+        let leaks = Fact {
+            key,
+            label,
+            ..leaks
+        };
+        facts.insert(AFTER_RUBY, leaks);
+    }
+    document.push(Block::Facts(facts));
     if !findings.is_empty() {
         document.push(Block::Findings(findings.iter().map(shown).collect()));
     }
