@@ -30,7 +30,13 @@ const DECOMPRESSOR: u64 = 8 << 20;
 
 /// Bytes that a stream is read through by so many threads.
 pub(crate) fn buffers(threads: usize) -> u64 {
-    (threads.max(1) + SPARE) as u64 * PART as u64 + DECOMPRESSOR
+    (parsers(threads) + SPARE) as u64 * PART as u64 + DECOMPRESSOR
+}
+
+/// Parsing takes about as long as unpacking: more threads than these would
+/// wait.
+fn parsers(threads: usize) -> usize {
+    threads.clamp(1, 4)
 }
 
 /// How a stream is read.
@@ -83,7 +89,7 @@ pub(crate) fn read(mut source: Box<dyn Read + Send>, settings: &Settings<'_>) ->
         true => LongLines::KeepReferences,
         false => LongLines::CutAll,
     };
-    let parsers = settings.threads.max(1);
+    let parsers = parsers(settings.threads);
     let (to_decoder, spare) = channel();
     for _ in 0..parsers + SPARE {
         // The other end is held below.
