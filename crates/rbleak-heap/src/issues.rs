@@ -187,6 +187,10 @@ impl Issues {
         self.cut(line, cause);
     }
 
+    pub(crate) fn forget_cut(&mut self) {
+        self.truncation = None;
+    }
+
     pub(crate) fn cut(&mut self, line: u64, cause: Cut) {
         self.truncation = Some(Truncation { line, cause });
     }

@@ -30,6 +30,8 @@ pub(crate) struct Reader {
     pub(crate) first: Option<u64>,
     /// Lines that a newline ends.
     pub(crate) ended_lines: u64,
+    /// It is no dump that was cut if there is no line of one before.
+    is_cut_in_doubt: bool,
     /// What of rows, references and bytes was booked.
     metered: (u64, u64, u64),
     /// Whether rows keep what they refer to.
@@ -64,6 +66,7 @@ impl Reader {
             bytes: 0,
             first: None,
             ended_lines: 0,
+            is_cut_in_doubt: false,
             metered: (0, 0, 0),
             is_first,
             is_last,
@@ -133,7 +136,10 @@ impl Reader {
     }
 
     /// Adds what the next part became.
-    pub(crate) fn append(&mut self, later: Reader) -> Result<(), Stop> {
+    pub(crate) fn append(&mut self, mut later: Reader) -> Result<(), Stop> {
+        if later.is_cut_in_doubt && self.builder.is_empty() {
+            later.issues.forget_cut();
+        }
         // As if it had been looked at after every line.
         let without = self.lines + later.first.unwrap_or(later.ended_lines);
         if self.first.is_none() && without >= HOPELESS_LINES {
@@ -313,9 +319,11 @@ impl Reader {
             }
         }
         self.builder.edges.addresses.truncate(mark);
-        // Parts after the first begin with a record.
-        if !self.is_first || !self.builder.is_empty() || starts_a_record(line) {
+        let is_cut = !self.builder.is_empty() || starts_a_record(line);
+        // Of a later part the parts before it decide.
+        if is_cut || !self.is_first {
             self.issues.truncate(self.lines + 1, None);
+            self.is_cut_in_doubt = !is_cut;
         }
         self.pass(window, length, 1);
         Ok(())

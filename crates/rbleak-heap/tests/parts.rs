@@ -127,6 +127,11 @@ fn what_is_no_dump_in_parts_is_none() {
         junk[..5_000 * 11].to_owned() + line,
         line.to_owned() + &junk,
         (line.to_owned() + &junk[..11 * 3]).repeat(300),
+        // Not one line that is whole, and a rest that begins none.
+        format!(
+            "{}{{\"address\":\"0x8\", \"type\":}}\nrest",
+            "{\"address\":\"0x1}\n".repeat(9)
+        ),
     ] {
         check(text.as_bytes(), &[100, 30_000]);
     }
