@@ -26,6 +26,9 @@ pub(super) struct Matcher<'h> {
     pub(super) identity: IdentityUsed,
     /// For each heap and each of its kinds.
     marks: Vec<Vec<Mark>>,
+    /// For each heap and each of its kinds a number that those share whose name
+    /// and site are equal: of most objects this answers what marks would.
+    alike: Vec<Vec<u32>>,
 }
 
 /// Numbers that equal things of all heaps share: every heap numbers its own.
@@ -53,7 +56,7 @@ impl<'h> Matcher<'h> {
         let mut classes = Numbers(FxHashMap::default());
         let mut names = Numbers(FxHashMap::default());
         let mut sites = Numbers(FxHashMap::default());
-        let marks = heaps
+        let marks: Vec<Vec<Mark>> = heaps
             .iter()
             .enumerate()
             .map(|(i, heap)| {
@@ -80,6 +83,14 @@ impl<'h> Matcher<'h> {
                     .collect()
             })
             .collect();
+        let mut likes = Numbers(FxHashMap::default());
+        let alike = marks
+            .iter()
+            .map(|marks| {
+                let likes = marks.iter().map(|mark| likes.of((mark.name, mark.site)));
+                likes.collect()
+            })
+            .collect();
         let identity = match identity {
             Identity::Address => IdentityUsed::Address,
             Identity::Auto if heaps.iter().all(Heap::is_traced) => IdentityUsed::Traced,
@@ -89,6 +100,7 @@ impl<'h> Matcher<'h> {
             heaps,
             identity,
             marks,
+            alike,
         }
     }
 
@@ -98,17 +110,25 @@ impl<'h> Matcher<'h> {
         if self.identity == IdentityUsed::Address {
             return true;
         }
-        let (first, second) = (self.mark(i, a), self.mark(j, b));
-        if first.class != second.class && first.name != second.name {
-            return false;
-        }
         // Generation and site as far as both dumps were traced.
         let (one, other) = (&self.heaps[i], &self.heaps[j]);
-        !one.is_traced()
-            || !other.is_traced()
-            || (first.site == second.site
-                && one.columns.generations.get(a as usize)
-                    == other.columns.generations.get(b as usize))
+        let are_traced = one.is_traced() && other.is_traced();
+        if self.alike(i, a) != self.alike(j, b) {
+            let (first, second) = (self.mark(i, a), self.mark(j, b));
+            if first.class != second.class && first.name != second.name {
+                return false;
+            }
+            if are_traced && first.site != second.site {
+                return false;
+            }
+        }
+        !are_traced
+            || one.columns.generations.get(a as usize) == other.columns.generations.get(b as usize)
+    }
+
+    #[inline]
+    fn alike(&self, heap: usize, row: u32) -> u32 {
+        self.alike[heap][self.heaps[heap].columns.kinds[row as usize] as usize]
     }
 
     #[inline]
@@ -176,17 +196,20 @@ impl<'h> Matcher<'h> {
     /// How many live objects of heap `from + 1` lie where heap `from` has
     /// another live one.
     pub(super) fn reused(&self, from: usize) -> u64 {
-        if self.identity == IdentityUsed::Address {
-            return 0;
-        }
         let counts = self.walk(from + 1, &[from], |count: &mut u64, row, found| {
-            let is_reused = found[0] != ABSENT
-                && !self.same((from, found[0]), (from + 1, row))
-                && self.is_live(from + 1, row)
-                && self.is_live(from, found[0]);
-            *count += u64::from(is_reused);
+            *count += u64::from(self.is_reused(from, found[0], row));
         });
         counts.into_iter().sum()
+    }
+
+    /// Whether the object `row` of heap `from + 1` lies where heap `from` has
+    /// another one, in its row `found`, and both are live.
+    #[inline]
+    pub(super) fn is_reused(&self, from: usize, found: u32, row: u32) -> bool {
+        found != ABSENT
+            && !self.same((from, found), (from + 1, row))
+            && self.is_live(from + 1, row)
+            && self.is_live(from, found)
     }
 
     #[inline]

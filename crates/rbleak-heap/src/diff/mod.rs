@@ -122,11 +122,14 @@ pub fn diff(heaps: &[Heap], identity: Identity) -> Result<Diff<'_>, DiffError> {
         compactions: Vec::new(),
         problems: Vec::new(),
     };
-    diff.place(last);
-    diff.reuse = (0..heaps.len() - 1)
-        .map(|from| Reuse {
+    let before_last = diff.place(last);
+    let reused = (0..heaps.len() - 2).map(|from| diff.matcher.reused(from));
+    diff.reuse = reused
+        .chain([before_last])
+        .enumerate()
+        .map(|(from, slots)| Reuse {
             from,
-            slots: Objects(diff.matcher.reused(from)),
+            slots: Objects(slots),
         })
         .collect();
     diff.compactions = (0..heaps.len() - 1)
@@ -137,8 +140,9 @@ pub fn diff(heaps: &[Heap], identity: Identity) -> Result<Diff<'_>, DiffError> {
 }
 
 impl<'h> Diff<'h> {
-    /// Books the objects of the last heap.
-    fn place(&mut self, heap: &Heap) {
+    /// Books the objects of the last heap; how many of them lie where the one
+    /// before has another.
+    fn place(&mut self, heap: &Heap) -> u64 {
         let last = self.heaps().len() - 1;
         let earlier: Vec<_> = (0..last).collect();
         let matcher = &self.matcher;
@@ -148,7 +152,9 @@ impl<'h> Diff<'h> {
             if first != Some(0) && matcher.is_live(last, row) {
                 placed.add(heap, row, first, found);
             }
+            placed.reused += u64::from(matcher.is_reused(last - 1, found[last - 1], row));
         });
+        let mut reused = 0;
         for part in parts {
             self.survivors.extend(part.survivors);
             self.newest.extend(part.newest);
@@ -158,7 +164,9 @@ impl<'h> Diff<'h> {
             sum.bytes += part.address_only.bytes;
             sum.wrong.0 += part.address_only.wrong.0;
             sum.missed.0 += part.address_only.missed.0;
+            reused += part.reused;
         }
+        reused
     }
 
     /// The dumps.
@@ -240,6 +248,7 @@ struct Placed {
     survivors: Vec<Survivor>,
     newest: Vec<ObjectId>,
     untraced: u64,
+    reused: u64,
     address_only: AddressOnly,
 }
 

@@ -10,9 +10,9 @@ use crate::columns::ABSENT;
 /// So many ends are remembered at first, and at most: a small dump shall not
 /// pay for a table that it does not fill.
 const FIRST_BITS: u32 = 4;
-const MOST_BITS: u32 = 12;
+const MOST_BITS: u32 = 13;
 /// Longer ends are read each time.
-const MAX_BYTES: usize = 320;
+const MAX_BYTES: usize = 256;
 /// Shorter ones are as quickly read as found.
 const MIN_BYTES: usize = 16;
 
