@@ -1,15 +1,19 @@
 # frozen_string_literal: true
 
 # The body of script/bench: makes three dumps of one process, times rbleak and
-# heapy on them in turn, and times hunts of the example app.
+# its peers on them in turn, and times hunts of the example app.
 require "benchmark"
 require "fileutils"
 require "rbconfig"
 
-TARGET, OBJECTS = ARGV[0], Integer(ARGV[1])
+TARGET, SIZE = ARGV
 RBLEAK = File.join(TARGET, "release", "rbleak")
-DUMPS = File.join(TARGET, "bench", OBJECTS.to_s)
+REAP = File.join(TARGET, "peers", "bin", "reap")
+IS_BIG = File.directory?(SIZE)
+DUMPS = IS_BIG ? SIZE : File.join(TARGET, "bench", SIZE)
 ROUNDS = 3
+# A peer that takes minutes is run once.
+PEER_ROUNDS = IS_BIG ? 1 : ROUNDS
 
 # Hashes, strings, arrays, structs and closures; a thousand of them leak
 # between A and B, and again between B and C.
@@ -28,16 +32,16 @@ MAKER = <<~'RUBY'
   %w[A B C].each do |label|
     1000.times { |n| leaked << leak(n) } unless label == "A"
     3.times { GC.start }
-    File.open(File.join(ARGV[1], "#{label}.json"), "w") { |io| ObjectSpace.dump_all(output: io) }
+    File.open(File.join(ARGV[1], "#{label}.ndjson"), "w") { |io| ObjectSpace.dump_all(output: io) }
   end
   all.size
 RUBY
 
 def make_dumps
-  return if File.exist?(File.join(DUMPS, "C.json"))
+  return if File.exist?(File.join(DUMPS, "C.ndjson"))
 
   FileUtils.mkdir_p(DUMPS)
-  system(RbConfig.ruby, "-e", MAKER, OBJECTS.to_s, DUMPS) or abort "bench: no dumps could be made"
+  system(RbConfig.ruby, "-e", MAKER, Integer(SIZE).to_s, DUMPS) or abort "bench: no dumps could be made"
 end
 
 def time(*command)
@@ -64,22 +68,41 @@ def row(name, seconds, peak = nil, ratio = nil)
   puts format("%-34s %9.3f s %9s %10s", name, seconds, peak ? "#{peak / 1_000_000} MB" : "", ratio ? format("× %.1f", ratio) : "")
 end
 
+# Each command in turn, so that what slows the machine down slows all of them;
+# how many times as fast as the last one, the peer, which is run less often.
+def compare(commands, peer_rounds)
+  *ours, (peer, peer_command) = commands.to_a
+  times = Hash.new { |hash, name| hash[name] = [] }
+  ours.each { |_, command| time(*command) }
+  ROUNDS.times do |round|
+    ours.each { |name, command| times[name] << time(*command) }
+    times[peer] << time(*peer_command) if round < peer_rounds
+  end
+  slowest = median(times[peer])
+  peaks = commands.transform_values { |command| peak(*command) }
+  commands.each_key { |name| row(name, median(times[name]), peaks[name], slowest / median(times[name])) }
+  puts "(× how many times as fast as #{peer})", ""
+end
+
 make_dumps
-dumps = %w[A B C].map { |label| File.join(DUMPS, "#{label}.json") }
+dumps = %w[A B C].map { |label| File.join(DUMPS, "#{label}.ndjson") }
 puts "three dumps, #{dumps.sum { |dump| File.size(dump) } / 1_000_000} MB, #{`wc -l < #{dumps.last}`.strip} lines in the last; " \
-     "ruby #{RUBY_VERSION}, medians of #{ROUNDS}, page cache warm"
-commands = {
+     "ruby #{RUBY_VERSION}, medians of #{ROUNDS}, peers #{PEER_ROUNDS}, page cache warm"
+compare({
   "wc -l" => ["wc", "-l", *dumps],
   "rbleak diff" => [RBLEAK, "diff", *dumps],
   "rbleak diff --identity address" => [RBLEAK, "diff", "--identity", "address", *dumps],
   "heapy diff" => ["heapy", "diff", *dumps]
-}
-commands.each_value { |command| time(*command) }
-times = Hash.new { |hash, name| hash[name] = [] }
-ROUNDS.times { commands.each { |name, command| times[name] << time(*command) } }
-heapy = median(times["heapy diff"])
-commands.each { |name, command| row(name, median(times[name]), peak(*command), heapy / median(times[name])) }
-puts "(× how many times as fast as heapy)", ""
+}, PEER_ROUNDS)
+
+puts "the last of them, #{File.size(dumps.last) / 1_000_000} MB"
+compare({
+  "rbleak retained" => [RBLEAK, "retained", dumps.last],
+  "rbleak path --class Hash" => [RBLEAK, "path", dumps.last, "--class", "Hash"],
+  "rbleak summary" => [RBLEAK, "summary", dumps.last],
+  "reap" => [REAP, dumps.last]
+}, PEER_ROUNDS)
+exit if IS_BIG
 
 puts "hunts of examples/leaky, boot included"
 leaky = File.expand_path("../examples/leaky", __dir__)
