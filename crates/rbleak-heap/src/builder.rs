@@ -12,6 +12,7 @@ use crate::issues::Reason;
 use crate::kinds::{Kind, KindNumbers};
 use crate::known::{Known, KnownKinds};
 use crate::object_type::ObjectType;
+use crate::pages::Walk;
 use crate::scan::{Fields, LineKind, Record, Tails, decode};
 use crate::shapes::{Shape, Shapes};
 use crate::sites::SiteNumbers;
@@ -212,6 +213,35 @@ impl Builder {
         // Checked above: fewer than u32::MAX.
         self.edges.starts.push(mark as u32);
         Pushed::In(bad)
+    }
+
+    /// Appends objects whose lines, of these kinds here, became the rows from
+    /// `row` on of `earlier`, and say no more than these rows do. How many: all,
+    /// or none if there is more to be seen in them or no room.
+    pub(crate) fn push_same(
+        &mut self,
+        earlier: &Builder,
+        row: usize,
+        kinds: &[u32],
+        walk: &mut Walk,
+    ) -> usize {
+        // Of chilled strings there is no column, and one that is seen is enough.
+        let is_chilled_known =
+            self.markers.has(Marker::Chilled) || !earlier.markers.has(Marker::Chilled);
+        if self.columns.len() + kinds.len() > TOO_MANY || !is_chilled_known {
+            return 0;
+        }
+        let rows = row..row + kinds.len();
+        self.live += kinds.len() as u64;
+        self.addresses
+            .extend_same(&earlier.addresses, rows.clone(), walk);
+        self.columns.extend_same(&earlier.columns, rows, kinds);
+        kinds.len()
+    }
+
+    /// Gives back what only lines that come in need.
+    pub(crate) fn close(&mut self) {
+        self.tails = Tails::default();
     }
 
     /// The number of a word of `class`.

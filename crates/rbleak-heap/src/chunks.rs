@@ -4,7 +4,7 @@
 //! is reading the whole. Knows no columns.
 
 use crate::builder::Builder;
-use crate::input::{BLOCK, Plain, Window};
+use crate::input::{BLOCK, Plain};
 use crate::memory::Meter;
 use crate::parallel;
 use crate::reader::{Reader, Stop};
@@ -16,7 +16,9 @@ use std::ops::Range;
 /// of its own.
 const PARTS_PER_THREAD: u64 = 2;
 /// Smaller parts are not worth a thread.
-const MIN_PART: u64 = 8 << 20;
+pub(crate) const MIN_PART: u64 = 8 << 20;
+/// Bytes in which a record is looked for at a time.
+const LOOKED_AT: usize = 1 << 13;
 /// No line of a dump is shorter on average.
 const BYTES_PER_ROW: u64 = 128;
 
@@ -35,25 +37,17 @@ pub(crate) fn read(
     threads: usize,
     meter: &Meter<'_>,
 ) -> io::Result<Vec<(Reader, Result<(), Stop>)>> {
-    let part_bytes = match part_bytes {
-        0 if threads == 1 => u64::MAX,
-        0 => (plain.length() / (threads as u64 * PARTS_PER_THREAD)).max(MIN_PART),
-        bytes => bytes,
-    };
-    let block = usize::try_from(part_bytes).map_or(BLOCK, |bytes| bytes.clamp(64, BLOCK));
-    let cuts = cuts(plain, part_bytes, block)?;
+    let block = usize::try_from(part_bytes).map_or(BLOCK, |bytes| match bytes {
+        0 => BLOCK,
+        bytes => bytes.clamp(64, BLOCK),
+    });
+    let part_bytes = self::part_bytes(part_bytes, plain.length(), threads);
+    let cuts = cuts(plain, part_bytes)?;
     let starts = std::iter::once(0).chain(cuts.iter().copied());
     // What is appended while it is read belongs to the last part.
     let ends = cuts.iter().copied().chain([u64::MAX]);
     let parts: Vec<_> = starts.zip(ends).map(|(start, end)| start..end).collect();
-    // The first part grows by the others, and for all of them what is asked for
-    // and not used costs nothing.
-    let rows = usize::try_from(plain.length() / BYTES_PER_ROW).unwrap_or(0);
-    let rows = if rows > LARGE_ROWS {
-        rows.max(MAPPED_ROWS)
-    } else {
-        rows
-    };
+    let rows = rows(plain);
     Ok(parallel::map(parts, threads, |part: Range<u64>| {
         let (is_first, is_last) = (part.start == 0, part.end == u64::MAX);
         let mut builder = Builder::new(references);
@@ -64,22 +58,43 @@ pub(crate) fn read(
     }))
 }
 
+/// For how many rows columns are asked for memory at once. The first part grows
+/// by the others, and for all of them what is asked for and not used costs
+/// nothing.
+pub(crate) fn rows(plain: &Plain) -> usize {
+    let rows = usize::try_from(plain.length() / BYTES_PER_ROW).unwrap_or(0);
+    if rows > LARGE_ROWS {
+        rows.max(MAPPED_ROWS)
+    } else {
+        rows
+    }
+}
+
+/// Bytes of each part of a file of this length; `wanted` is 0 for what suits.
+pub(crate) fn part_bytes(wanted: u64, length: u64, threads: usize) -> u64 {
+    match wanted {
+        0 if threads == 1 => u64::MAX,
+        0 => (length / (threads as u64 * PARTS_PER_THREAD)).max(MIN_PART),
+        bytes => bytes,
+    }
+}
+
 /// Where parts begin, besides the first.
-fn cuts(plain: &Plain, part_bytes: u64, block: usize) -> io::Result<Vec<u64>> {
+pub(crate) fn cuts(plain: &Plain, part_bytes: u64) -> io::Result<Vec<u64>> {
     let mut cuts = Vec::new();
     let mut from = part_bytes;
     while from < plain.length() {
         let to = from.saturating_add(part_bytes);
-        let window = plain.window(from..u64::MAX, block.min(1 << 16));
-        cuts.extend(record_start(window, from, to)?);
+        cuts.extend(record_start(plain, from, to)?);
         from = to;
     }
     Ok(cuts)
 }
 
-/// The first line that begins a record, after the first newline of a window
-/// that begins at `from`; `None` if there is none before `to`.
-fn record_start(mut window: Window, from: u64, to: u64) -> io::Result<Option<u64>> {
+/// The first line that begins a record, after the first newline at `from` or
+/// behind; `None` if there is none before `to`.
+pub(crate) fn record_start(plain: &Plain, from: u64, to: u64) -> io::Result<Option<u64>> {
+    let mut window = plain.window(from..u64::MAX, LOOKED_AT);
     let mut at = from;
     while let Some(passed) = window.skip_line()? {
         at += passed;

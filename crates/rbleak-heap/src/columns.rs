@@ -7,6 +7,7 @@
 
 use crate::interner::StringId;
 use crate::kinds::Kind;
+use std::ops::Range;
 
 /// Absent, in a column of u32.
 pub(crate) const ABSENT: u32 = u32::MAX;
@@ -75,6 +76,32 @@ impl Sizes {
         }
     }
 
+    /// Whether rows surely have the same sizes as rows of another heap, one by
+    /// one, and all of them have one.
+    pub(crate) fn are_same(
+        &self,
+        rows: &Range<usize>,
+        other: &Sizes,
+        theirs: &Range<usize>,
+    ) -> bool {
+        let column = &self.column[rows.clone()];
+        let mut pairs = column.iter().zip(&other.column[theirs.clone()]);
+        rows.len() == theirs.len()
+            && pairs.all(|(&size, &other)| size == other && size < SHORT_OVERFLOW)
+    }
+
+    fn extend_same(&mut self, other: &Sizes, rows: Range<usize>) {
+        let first = self.column.len();
+        self.column.extend_from_slice(&other.column[rows.clone()]);
+        for (at, row) in rows.enumerate() {
+            if self.column[first + at] == SHORT_OVERFLOW
+                && let Some(value) = other.get(row)
+            {
+                self.overflow.push(((first + at) as u32, value));
+            }
+        }
+    }
+
     fn append(&mut self, later: Sizes) {
         let rows = self.column.len() as u32;
         self.column.extend_from_slice(&later.column);
@@ -139,6 +166,30 @@ impl Generations {
         }
     }
 
+    /// Whether rows have the same generations as rows of another heap, one by
+    /// one.
+    pub(crate) fn are_same(
+        &self,
+        rows: &Range<usize>,
+        other: &Generations,
+        theirs: &Range<usize>,
+    ) -> bool {
+        match (self, other) {
+            (Generations::Short(column), Generations::Short(other)) => {
+                // A few rows each time: a call would take longer.
+                let pairs = column[rows.clone()].iter().zip(&other[theirs.clone()]);
+                rows.len() == theirs.len() && pairs.into_iter().all(|(one, other)| one == other)
+            }
+            _ => {
+                let pairs = rows.clone().zip(theirs.clone());
+                rows.len() == theirs.len()
+                    && pairs
+                        .into_iter()
+                        .all(|(row, their)| self.get(row) == other.get(their))
+            }
+        }
+    }
+
     /// The latest.
     pub(crate) fn max(&self) -> Option<u32> {
         match self {
@@ -150,6 +201,19 @@ impl Generations {
             Generations::Long(column) => {
                 let next = column.iter().map(|it| it.wrapping_add(1)).max()?;
                 next.checked_sub(1)
+            }
+        }
+    }
+
+    fn extend_same(&mut self, other: &Generations, rows: Range<usize>) {
+        match (&mut *self, other) {
+            (Generations::Short(column), Generations::Short(other)) => {
+                column.extend_from_slice(&other[rows]);
+            }
+            _ => {
+                for row in rows {
+                    self.push(other.get(row).map(u64::from));
+                }
             }
         }
     }
@@ -226,6 +290,15 @@ impl Columns {
         self.generations.push(row.generation);
         self.memsizes.push(at, row.memsize);
         self.lengths.push(at, row.length);
+    }
+
+    /// Appends rows of another dump, which are of these kinds here.
+    pub(crate) fn extend_same(&mut self, other: &Columns, rows: Range<usize>, kinds: &[u32]) {
+        self.kinds.extend_from_slice(kinds);
+        self.generations
+            .extend_same(&other.generations, rows.clone());
+        self.memsizes.extend_same(&other.memsizes, rows.clone());
+        self.lengths.extend_same(&other.lengths, rows);
     }
 
     /// Asks for memory for so many rows at once: growing in steps copies, and

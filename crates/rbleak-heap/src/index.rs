@@ -4,8 +4,9 @@
 //! is a position among the [`Pages`]; where that does not hold (dumps that
 //! were sorted, edited or damaged) addresses are listed, with a permutation.
 
-use crate::pages::{Pages, is_aligned};
+use crate::pages::{Pages, Walk, is_aligned};
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 
 /// The addresses of rows 0, 1, … while rows come in.
 pub(crate) enum Addresses {
@@ -28,6 +29,35 @@ impl Addresses {
             return;
         }
         self.list().push(address);
+    }
+
+    /// How many pages came before this one, if it came in order.
+    #[inline]
+    pub(crate) fn page(&self, number: u64) -> Option<u32> {
+        match self {
+            Addresses::InOrder(pages) => pages.order(number),
+            Addresses::Listed(_) => None,
+        }
+    }
+
+    /// Adds the addresses of these rows of another dump; `walk` is where it was
+    /// left there.
+    pub(crate) fn extend_same(&mut self, other: &Addresses, rows: Range<usize>, walk: &mut Walk) {
+        match other {
+            Addresses::InOrder(pages) => {
+                walk.to(pages, rows.start);
+                for _ in rows {
+                    if let Some(address) = walk.next(pages) {
+                        self.push(address);
+                    }
+                }
+            }
+            Addresses::Listed(list) => {
+                for &address in &list[rows] {
+                    self.push(address);
+                }
+            }
+        }
     }
 
     /// Adds the addresses of the next part of a dump.

@@ -90,10 +90,12 @@ mod read;
 mod reader;
 mod resolve;
 mod scan;
+mod series;
 mod shapes;
 mod sites;
 mod sniff;
 mod stream;
+mod twin;
 mod version;
 
 pub mod diff;

@@ -49,6 +49,13 @@ impl Page {
         Some(self.base + u32::from(self.ranks[word]) + before)
     }
 
+    /// The positions of the addresses of one word.
+    #[inline]
+    pub(crate) fn rows_of(&self, word: usize) -> Range<usize> {
+        let start = (self.base + u32::from(self.ranks[word])) as usize;
+        start..start + self.bits[word].count_ones() as usize
+    }
+
     /// The address of slot `slot` (64 in each word).
     #[inline]
     fn address(&self, slot: u32) -> u64 {
@@ -76,6 +83,12 @@ fn place(address: u64) -> (usize, u64) {
     ((slot >> 6) as usize, 1 << (slot & 63))
 }
 
+/// The number of the page that an address is in.
+#[inline]
+pub(crate) fn page_number(address: u64) -> u64 {
+    address >> PAGE_BITS
+}
+
 /// Whether an address can be in a set at all.
 #[inline]
 pub(crate) fn is_aligned(address: u64) -> bool {
@@ -83,6 +96,15 @@ pub(crate) fn is_aligned(address: u64) -> bool {
 }
 
 impl Pages {
+    /// How many pages were first seen before this one, if it was.
+    #[inline]
+    pub(crate) fn order(&self, number: u64) -> Option<u32> {
+        if self.len > 0 && number == page_number(self.last) {
+            return Some(self.last_page as u32);
+        }
+        self.by_number.get(&number).copied()
+    }
+
     /// Adds an address if it is in order: in the page of the last one and
     /// behind it, or the first of its page.
     #[inline]
@@ -247,6 +269,68 @@ impl Pages {
             .saturating_sub(1);
         let end = self.pages.partition_point(|page| page.base < positions.end);
         &self.pages[start.min(end)..end]
+    }
+}
+
+/// A place in a set to which addresses are still added in order.
+pub(crate) struct Walk {
+    page: usize,
+    word: usize,
+    /// The bits of the word that are not passed.
+    ahead: u64,
+    position: usize,
+}
+
+impl Default for Walk {
+    fn default() -> Walk {
+        Walk {
+            page: 0,
+            word: 0,
+            ahead: u64::MAX,
+            position: 0,
+        }
+    }
+}
+
+impl Walk {
+    /// Goes on to a position.
+    pub(crate) fn to(&mut self, pages: &Pages, position: usize) {
+        while self.position < position
+            && let Some(page) = pages.pages.get(self.page)
+        {
+            let bits = page.bits[self.word] & self.ahead;
+            let count = bits.count_ones() as usize;
+            if self.position + count <= position {
+                self.position += count;
+                self.next_word();
+            } else {
+                self.next(pages);
+            }
+        }
+    }
+
+    /// The address at the position, which is passed.
+    #[inline]
+    pub(crate) fn next(&mut self, pages: &Pages) -> Option<u64> {
+        loop {
+            let page = pages.pages.get(self.page)?;
+            let bits = page.bits[self.word] & self.ahead;
+            if bits != 0 {
+                self.ahead &= !(bits ^ (bits - 1));
+                self.position += 1;
+                return Some(page.address((self.word as u32) << 6 | bits.trailing_zeros()));
+            }
+            self.next_word();
+        }
+    }
+
+    fn next_word(&mut self) {
+        self.ahead = u64::MAX;
+        self.word += 1;
+        if self.word == WORDS {
+            self.word = 0;
+            self.page += 1;
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use crate::builder::{Builder, Pushed};
 use crate::input::{BLOCK, Window};
 use crate::issues::{IssueKind, Issues, Reason};
 use crate::memory::{Excess, Meter};
-use crate::scan::{Failure, Mode, quick, scan};
+use crate::scan::{Failure, Fields, Mode, quick, scan};
 use crate::sniff::{has_hole, starts_a_record};
+use crate::twin::Twin;
 use std::io;
 
 /// Into how many lines raw newlines may split one object's line.
@@ -38,6 +39,25 @@ pub(crate) struct Reader {
     wanted: bool,
     is_first: bool,
     is_last: bool,
+}
+
+/// How far a step came.
+pub(crate) enum Step {
+    /// Over these lines, of which the first became `row`; they are the last
+    /// that the window passed.
+    Usual { usual: Usual, row: u32 },
+    /// Over what had to be looked at closely.
+    Unusual,
+    /// Over the last line.
+    End,
+}
+
+/// Lines that are as usual.
+pub(crate) struct Usual {
+    /// All of them.
+    pub(crate) bytes: usize,
+    /// The first of them, of which the row says everything.
+    pub(crate) one_row_each: usize,
 }
 
 /// Why the loop stops early.
@@ -75,25 +95,42 @@ impl Reader {
 
     /// Reads all of the window.
     pub(crate) fn run(&mut self, window: &mut Window, meter: &Meter<'_>) -> Result<(), Stop> {
-        loop {
-            if self.bytes - self.metered.2 >= METERED {
-                self.meter(meter)?;
-            }
-            let pending = window.pending();
-            let passed = self.usual_lines(&pending[..pending.len().min(BLOCK)])?;
-            window.advance(passed);
-            let Some(end) = window.newline(0)? else {
-                break;
-            };
-            self.line(window, end)?;
-            if self.is_first && self.lines >= HOPELESS_LINES && self.first.is_none() {
-                return Err(Stop::Hopeless);
-            }
+        while !matches!(self.step(window, meter, None)?, Step::End) {}
+        Ok(())
+    }
+
+    /// Reads the lines that are loaded, as long as they are as usual, or one
+    /// that is not; with a twin, no further than that goes.
+    pub(crate) fn step(
+        &mut self,
+        window: &mut Window,
+        meter: &Meter<'_>,
+        twin: Option<&mut Twin<'_>>,
+    ) -> Result<Step, Stop> {
+        if self.bytes - self.metered.2 >= METERED {
+            self.meter(meter)?;
         }
-        self.ended_lines = self.lines;
-        self.last_line(window)?;
-        self.bytes += window.left_out();
-        self.meter(meter)
+        let Some(end) = window.newline(0)? else {
+            self.ended_lines = self.lines;
+            self.last_line(window)?;
+            self.bytes += window.left_out();
+            self.builder.close();
+            self.meter(meter)?;
+            return Ok(Step::End);
+        };
+        let row = self.builder.columns.len() as u32;
+        let pending = window.pending();
+        let pending = &pending[..pending.len().min(BLOCK)];
+        let usual = self.usual_lines(pending, twin)?;
+        if usual.bytes > 0 {
+            window.advance(usual.bytes);
+            return Ok(Step::Usual { usual, row });
+        }
+        self.line(window, end)?;
+        if self.is_first && self.lines >= HOPELESS_LINES && self.first.is_none() {
+            return Err(Stop::Hopeless);
+        }
+        Ok(Step::Unusual)
     }
 
     /// Books what came in since the last time.
@@ -110,29 +147,62 @@ impl Reader {
             .map_err(Stop::TooLarge)
     }
 
-    /// Reads lines as long as they are as usual and loaded; their bytes.
-    fn usual_lines(&mut self, pending: &[u8]) -> Result<usize, Stop> {
-        let mut passed = 0;
-        while let Some(length) = memchr::memchr(b'\n', &pending[passed..]) {
-            let line = &pending[passed..passed + length];
+    /// Reads lines as long as they are as usual and loaded.
+    fn usual_lines(
+        &mut self,
+        pending: &[u8],
+        mut twin: Option<&mut Twin<'_>>,
+    ) -> Result<Usual, Stop> {
+        let mut usual = Usual {
+            bytes: 0,
+            one_row_each: 0,
+        };
+        let mut is_regular = true;
+        loop {
+            if let Some(twin) = &mut twin {
+                let (lines, bytes) = twin.give(&pending[usual.bytes..], &mut self.builder);
+                if lines > 0 {
+                    self.has_first();
+                    usual.bytes += bytes;
+                    if is_regular {
+                        usual.one_row_each = usual.bytes;
+                    }
+                    self.lines += lines;
+                    self.bytes += bytes as u64;
+                }
+                if twin.is_used_up() {
+                    break;
+                }
+            }
+            let Some(length) = memchr::memchr(b'\n', &pending[usual.bytes..]) else {
+                break;
+            };
+            let line = &pending[usual.bytes..usual.bytes + length];
             if has_hole(line) {
                 break;
             }
             let references = &mut self.builder.edges.addresses;
             let mark = references.len();
-            let Some((object_type, fields)) =
-                quick(line, references, self.wanted, &mut self.builder.tails)
-            else {
+            let mut fields = Fields::default();
+            let tails = &mut self.builder.tails;
+            let Some(object_type) = quick(line, &mut fields, references, self.wanted, tails) else {
                 references.truncate(mark);
                 break;
             };
             let pushed = self.builder.push_object(object_type, &fields, None, mark);
+            is_regular &= matches!(pushed, Pushed::In(None)) && fields.memsize.is_some();
             self.settle(pushed, mark, None)?;
-            passed += length + 1;
+            if let Some(twin) = &mut twin {
+                twin.pass_to(fields.address, line, &self.builder);
+            }
+            usual.bytes += length + 1;
+            if is_regular {
+                usual.one_row_each = usual.bytes;
+            }
             self.lines += 1;
             self.bytes += length as u64 + 1;
         }
-        Ok(passed)
+        Ok(usual)
     }
 
     /// Adds what the next part became.

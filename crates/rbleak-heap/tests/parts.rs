@@ -6,7 +6,7 @@
 mod support;
 
 use proptest::prelude::*;
-use rbleak_heap::{Heap, ReadError, ReadOptions};
+use rbleak_heap::{Heap, Memory, ReadError, ReadOptions};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -93,6 +93,61 @@ fn check(bytes: &[u8], part_bytes: &[u64]) {
     }
 }
 
+/// Dumps that are read together are what each is alone.
+fn check_series(dumps: &[&[u8]], part_bytes: &[u64]) {
+    let files = dumps.iter().map(|bytes| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    });
+    let files: Vec<_> = files.collect();
+    let paths: Vec<_> = files.iter().map(|file| file.path()).collect();
+    let options = ReadOptions::default().references(false);
+    let alone = |path| told(Heap::open(path, &options));
+    let expected: Vec<_> = paths.iter().map(alone).collect();
+    let failure = paths
+        .iter()
+        .position(|path| Heap::open(path, &options).is_err());
+    for threads in [1, 3] {
+        for &part_bytes in part_bytes {
+            let options = options.threads(threads).part_bytes(part_bytes);
+            let heaps = match Heap::open_series(&paths, &options, &Memory::unlimited()) {
+                Ok(heaps) => heaps,
+                Err(error) => {
+                    let error = told(Err(error));
+                    assert_eq!(Some(&error), failure.map(|at| &expected[at]));
+                    continue;
+                }
+            };
+            assert_eq!(failure, None);
+            for (heap, expected) in heaps.into_iter().zip(&expected) {
+                let found = told(Ok(heap));
+                assert!(
+                    *expected == found,
+                    "together in parts of {part_bytes}: {:?}",
+                    expected.lines().zip(found.lines()).find(|(a, b)| a != b)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_fixture_with_others_is_what_it_is_alone() {
+    for version in support::VERSIONS {
+        let all = support::all().into_iter();
+        let names = all.filter(|(other, ..)| other == version);
+        let dumps: Vec<_> = names
+            .map(|(_, name, _)| support::bytes(version, &name))
+            .collect();
+        for some in dumps.windows(3) {
+            let some: Vec<_> = some.iter().map(Vec::as_slice).collect();
+            println!("{version}");
+            check_series(&some, &[0, some[0].len() as u64 / 5 + 1]);
+        }
+    }
+}
+
 #[test]
 fn every_fixture_in_parts_is_the_whole() {
     for (version, name, path) in support::all() {
@@ -168,5 +223,42 @@ proptest! {
             }
         }
         check(&text, &[part, part * 5]);
+    }
+
+    #[test]
+    fn damaged_dumps_together_are_what_each_is_alone(
+        start in 0..2_000_000_usize,
+        length in 1..60_000_usize,
+        edits in proptest::collection::vec(
+            (
+                0..3_usize,
+                0..60_000_usize,
+                prop_oneof![Just(b'\n'), Just(b'"'), Just(b'}'), Just(b'7'), any::<u8>()],
+            ),
+            0..60,
+        ),
+        cuts in proptest::collection::vec((0..3_usize, 0..60_000_usize, 0..5_000_usize), 0..6),
+        part in 1_000..20_000_u64,
+    ) {
+        let bytes = damaged();
+        let start = start % bytes.len();
+        let text = &bytes[start..(start + length).min(bytes.len())];
+        let mut dumps = [text.to_vec(), text.to_vec(), text.to_vec()];
+        for (dump, at, byte) in edits {
+            if let Some(target) = dumps[dump].get_mut(at) {
+                *target = byte;
+            }
+        }
+        // Gone here, or moved from one to another.
+        for (dump, at, length) in cuts {
+            let at = at.min(dumps[dump].len());
+            let end = (at + length).min(dumps[dump].len());
+            let gone: Vec<_> = dumps[dump].drain(at..end).collect();
+            let other = &mut dumps[(dump + 1) % 3];
+            let place = at.min(other.len());
+            other.splice(place..place, gone);
+        }
+        let dumps: Vec<_> = dumps.iter().map(Vec::as_slice).collect();
+        check_series(&dumps, &[0, part]);
     }
 }

@@ -4,7 +4,7 @@
 //! diff by identity reads as if thousands of objects were new.
 
 use super::IdentityUsed;
-use super::matching::Matcher;
+use super::matching::{Matcher, Same};
 use crate::columns::ABSENT;
 use crate::heap::Heap;
 use crate::ids::ObjectId;
@@ -54,29 +54,36 @@ pub(super) fn detect(matcher: &Matcher<'_>, from: usize) -> Option<Compaction> {
             is_code(heap, ObjectId(row))
         }
     };
-    let goes = matcher.walk(
+    let goes = matcher.walk_changed(
         from,
         &[from + 1],
-        |(candidates, gone): &mut (u64, Likenesses), row, found| {
-            if !matcher.is_live(from, row) {
-                return;
-            }
-            *candidates += u64::from(is_old(before, row));
-            if (is_traced || is_code(before, ObjectId(row)))
+        Same::Objects,
+        |gone: &mut Likenesses, row, found| {
+            if matcher.is_live(from, row)
+                && (is_traced || is_code(before, ObjectId(row)))
                 && (found[0] == ABSENT || !matcher.same((from + 1, found[0]), (from, row)))
             {
                 *gone.entry(matcher.likeness(from, row)).or_default() += 1;
             }
         },
     );
-    let candidates: u64 = goes.iter().map(|(candidates, _)| candidates).sum();
-    let gone = join(goes.into_iter().map(|(_, gone)| gone));
-    if gone.values().sum::<u64>() < fewest {
+    let gone = join(goes);
+    let is_share = |moved: u64| {
+        let rows = 0..before.len() as u32;
+        let is_candidate = |&row: &u32| matcher.is_live(from, row) && is_old(before, row);
+        // Not counted where any number would do.
+        moved * share >= u64::from(rows.end)
+            || moved * share >= rows.filter(is_candidate).count() as u64
+    };
+    // No more can have moved than is gone.
+    let most: u64 = gone.values().sum();
+    if most < fewest || !is_share(most) {
         return None;
     }
-    let appears = matcher.walk(
+    let appears = matcher.walk_changed(
         from + 1,
         &[from],
+        Same::Objects,
         |appeared: &mut Likenesses, row, found| {
             if (found[0] == ABSENT || !matcher.same((from, found[0]), (from + 1, row)))
                 && matcher.is_live(from + 1, row)
@@ -92,7 +99,7 @@ pub(super) fn detect(matcher: &Matcher<'_>, from: usize) -> Option<Compaction> {
         .filter_map(|(likeness, &count)| Some(count.min(*gone.get(likeness)?)))
         .sum();
     let appeared: u64 = appeared.values().sum();
-    let is_many = moved >= fewest && moved * share >= candidates;
+    let is_many = moved >= fewest && is_share(moved);
     (is_many && moved * 2 >= appeared).then_some(Compaction {
         from,
         moved: Objects(moved),

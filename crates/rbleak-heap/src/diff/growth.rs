@@ -2,7 +2,7 @@
 //! by site and class, which hold even where addresses say nothing.
 
 use super::Diff;
-use super::matching::Matcher;
+use super::matching::{Matcher, Same};
 use crate::columns::ABSENT;
 use crate::group::{Filter, GroupBy, Key};
 use crate::heap::Heap;
@@ -55,31 +55,36 @@ pub(super) fn grown(matcher: &Matcher<'_>, top: usize) -> Vec<Grown> {
     let heap = &matcher.heaps[last];
     let earlier: Vec<_> = (0..last).collect();
     let size = |i: usize, row: u32| matcher.heaps[i].shallow_size(ObjectId(row));
-    let parts = matcher.walk(last, &earlier, |grown: &mut Vec<Grown>, row, found| {
-        if found.contains(&ABSENT) || !matcher.is_live(last, row) {
-            return;
-        }
-        // Sizes are compared first: most objects stay as they are.
-        let mut later = size(last, row);
-        for (i, &before) in found.iter().enumerate().rev() {
-            let before = size(i, before);
-            if later <= before {
+    let parts = matcher.walk_changed(
+        last,
+        &earlier,
+        Same::Sizes,
+        |grown: &mut Vec<Grown>, row, found| {
+            if found.contains(&ABSENT) || !matcher.is_live(last, row) {
                 return;
             }
-            later = before;
-        }
-        let is_one = found
-            .iter()
-            .enumerate()
-            .all(|(i, &before)| matcher.same((i, before), (last, row)));
-        if is_one {
-            let sizes = found.iter().enumerate().map(|(i, &row)| size(i, row));
-            grown.push(Grown {
-                id: ObjectId(row),
-                sizes: sizes.chain([size(last, row)]).collect(),
-            });
-        }
-    });
+            // Sizes are compared first: most objects stay as they are.
+            let mut later = size(last, row);
+            for (i, &before) in found.iter().enumerate().rev() {
+                let before = size(i, before);
+                if later <= before {
+                    return;
+                }
+                later = before;
+            }
+            let is_one = found
+                .iter()
+                .enumerate()
+                .all(|(i, &before)| matcher.same((i, before), (last, row)));
+            if is_one {
+                let sizes = found.iter().enumerate().map(|(i, &row)| size(i, row));
+                grown.push(Grown {
+                    id: ObjectId(row),
+                    sizes: sizes.chain([size(last, row)]).collect(),
+                });
+            }
+        },
+    );
     let mut grown: Vec<_> = parts.into_iter().flatten().collect();
     grown.sort_by_key(|grown| (std::cmp::Reverse(grown.growth()), heap.address(grown.id)));
     grown.truncate(top);

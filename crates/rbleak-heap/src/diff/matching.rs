@@ -31,6 +31,15 @@ pub(super) struct Matcher<'h> {
     alike: Vec<Vec<u32>>,
 }
 
+/// What must be the same in what is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Same {
+    /// The objects.
+    Objects,
+    /// The objects and their sizes.
+    Sizes,
+}
+
 /// Numbers that equal things of all heaps share: every heap numbers its own.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
@@ -147,10 +156,12 @@ impl<'h> Matcher<'h> {
     /// Calls `visit` with the rows of `heap` in order, each with the rows of
     /// `others` at the same address ([`ABSENT`] for none); on several threads,
     /// each with a value of its own, which come back in the order of the rows.
-    pub(super) fn walk<T: Default + Send>(
+    /// What is the same in all of them is mostly left out.
+    pub(super) fn walk_changed<T: Default + Send>(
         &self,
         heap: usize,
         others: &[usize],
+        same: Same,
         visit: impl Fn(&mut T, u32, &[u32]) + Sync,
     ) -> Vec<T> {
         let rows = self.heaps[heap].len() as u32;
@@ -162,7 +173,7 @@ impl<'h> Matcher<'h> {
             .collect();
         parallel::map(parts, threads, |part| {
             let mut value = T::default();
-            self.walk_rows(heap, others, part, |row, found| {
+            self.walk_rows(heap, others, same, part, |row, found| {
                 visit(&mut value, row, found)
             });
             value
@@ -171,16 +182,20 @@ impl<'h> Matcher<'h> {
 
     fn walk_rows(
         &self,
-        heap: usize,
-        others: &[usize],
+        number: usize,
+        numbers: &[usize],
+        same: Same,
         rows: Range<u32>,
         mut visit: impl FnMut(u32, &[u32]),
     ) {
-        let heap = &self.heaps[heap];
-        let others: Vec<_> = others.iter().map(|&other| &self.heaps[other]).collect();
+        let heap = &self.heaps[number];
+        let others: Vec<_> = numbers.iter().map(|&other| &self.heaps[other]).collect();
         let all: Option<Vec<&Pages>> = others.iter().map(|other| other.index.pages()).collect();
         if let (Some(pages), Some(others)) = (heap.index.pages(), all) {
-            return walk_pages(pages, &others, rows, visit);
+            let is_same = |at: usize, own: Range<usize>, theirs: Range<usize>| {
+                self.are_same_rows((number, &own), (numbers[at], &theirs), same)
+            };
+            return walk_pages(pages, &others, rows, is_same, visit);
         }
         // Some dump is out of order.
         let mut found = vec![ABSENT; others.len()];
@@ -193,10 +208,40 @@ impl<'h> Matcher<'h> {
         }
     }
 
+    /// Whether rows that are at the same addresses are the same objects; at once
+    /// what [`Matcher::same`] says of each, or `false` if that is not so easily
+    /// told.
+    fn are_same_rows(
+        &self,
+        (i, rows): (usize, &Range<usize>),
+        (j, theirs): (usize, &Range<usize>),
+        same: Same,
+    ) -> bool {
+        let (one, two) = (&self.heaps[i], &self.heaps[j]);
+        let sizes = (&one.columns.memsizes, &two.columns.memsizes);
+        if same == Same::Sizes && !sizes.0.are_same(rows, sizes.1, theirs) {
+            return false;
+        }
+        if self.identity == IdentityUsed::Address {
+            return true;
+        }
+        let kinds = &one.columns.kinds[rows.clone()];
+        let others = &two.columns.kinds[theirs.clone()];
+        let mut pairs = kinds.iter().zip(others);
+        let alike = (&self.alike[i], &self.alike[j]);
+        if !pairs.all(|(&kind, &other)| alike.0[kind as usize] == alike.1[other as usize]) {
+            return false;
+        }
+        let are_traced = one.is_traced() && two.is_traced();
+        let generations = (&one.columns.generations, &two.columns.generations);
+        !are_traced || generations.0.are_same(rows, generations.1, theirs)
+    }
+
     /// How many live objects of heap `from + 1` lie where heap `from` has
     /// another live one.
     pub(super) fn reused(&self, from: usize) -> u64 {
-        let counts = self.walk(from + 1, &[from], |count: &mut u64, row, found| {
+        let same = Same::Objects;
+        let counts = self.walk_changed(from + 1, &[from], same, |count: &mut u64, row, found| {
             *count += u64::from(self.is_reused(from, found[0], row));
         });
         counts.into_iter().sum()
@@ -223,10 +268,13 @@ impl<'h> Matcher<'h> {
     }
 }
 
+/// Calls `visit` with rows and what others have there, but for words of which
+/// `is_same` says that each of the others has the same.
 fn walk_pages(
     pages: &Pages,
     others: &[&Pages],
     rows: Range<u32>,
+    is_same: impl Fn(usize, Range<usize>, Range<usize>) -> bool,
     mut visit: impl FnMut(u32, &[u32]),
 ) {
     let mut found = vec![ABSENT; others.len()];
@@ -234,9 +282,18 @@ fn walk_pages(
     for page in pages.of(&rows) {
         theirs.clear();
         theirs.extend(others.iter().map(|other| other.page(page.number)));
-        let mut row = page.base;
         for word in 0..WORDS {
             let mut left = page.bits[word];
+            let own = page.rows_of(word);
+            let mut row = own.start as u32;
+            let is_same_word = |(at, theirs): (usize, &Option<&Page>)| {
+                theirs.is_some_and(|theirs| {
+                    theirs.bits[word] == left && is_same(at, own.clone(), theirs.rows_of(word))
+                })
+            };
+            if left == 0 || theirs.iter().enumerate().all(is_same_word) {
+                continue;
+            }
             while left != 0 {
                 let bit = left & left.wrapping_neg();
                 left ^= bit;

@@ -17,7 +17,7 @@ use crate::heap::Heap;
 use crate::ids::ObjectId;
 pub use compaction::Compaction;
 pub use growth::{Grown, GrowthRow};
-use matching::Matcher;
+use matching::{Matcher, Same};
 pub use problems::{DiffProblem, Severity};
 use rbleak_units::{Bytes, Objects};
 
@@ -146,14 +146,19 @@ impl<'h> Diff<'h> {
         let last = self.heaps().len() - 1;
         let earlier: Vec<_> = (0..last).collect();
         let matcher = &self.matcher;
-        let parts = matcher.walk(last, &earlier, |placed: &mut Placed, row, found| {
-            let first =
-                (0..last).find(|&i| found[i] != ABSENT && matcher.same((i, found[i]), (last, row)));
-            if first != Some(0) && matcher.is_live(last, row) {
-                placed.add(heap, row, first, found);
-            }
-            placed.reused += u64::from(matcher.is_reused(last - 1, found[last - 1], row));
-        });
+        let parts = matcher.walk_changed(
+            last,
+            &earlier,
+            Same::Objects,
+            |placed: &mut Placed, row, found| {
+                let first = (0..last)
+                    .find(|&i| found[i] != ABSENT && matcher.same((i, found[i]), (last, row)));
+                if first != Some(0) && matcher.is_live(last, row) {
+                    placed.add(heap, row, first, found);
+                }
+                placed.reused += u64::from(matcher.is_reused(last - 1, found[last - 1], row));
+            },
+        );
         let mut reused = 0;
         for part in parts {
             self.survivors.extend(part.survivors);

@@ -63,6 +63,12 @@ impl Window {
         &self.buffer[self.start..self.filled]
     }
 
+    /// The last bytes that were passed, as long as nothing was loaded since.
+    #[inline]
+    pub(crate) fn passed(&self, bytes: usize) -> &[u8] {
+        &self.buffer[self.start - bytes..self.start]
+    }
+
     /// How many bytes of long lines were never pending.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out

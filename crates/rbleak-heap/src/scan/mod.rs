@@ -116,6 +116,9 @@ const AFTER_NAME: &[&[u8]] = &[
 
 /// The address of a line that starts with it, as Ruby writes them all.
 pub(crate) fn address_of(line: &[u8]) -> Option<u64> {
+    if let Some(address) = quick::usual_address(line) {
+        return Some(address);
+    }
     Cursor::new(line.strip_prefix(b"{\"address\":")?).address()
 }
 

@@ -104,6 +104,12 @@ impl<'a> Quick<'a> {
         (1..=18).contains(&(self.at - start)).then_some(value)
     }
 
+    /// One of 32 bits: what is larger is rare.
+    fn small_integer(&mut self) -> Option<u32> {
+        self.integer()
+            .and_then(|integer| u32::try_from(integer).ok())
+    }
+
     /// A string: what stands between its quotes.
     #[inline]
     fn string(&mut self) -> Option<&'a [u8]> {
@@ -168,6 +174,14 @@ impl<'a> Quick<'a> {
     }
 }
 
+/// The address at the beginning of a line, where it is as usual.
+#[inline]
+pub(super) fn usual_address(line: &[u8]) -> Option<u64> {
+    let mut quick = Quick { line, at: 0 };
+    quick.eat(b"{\"address\":")?;
+    quick.address()
+}
+
 /// Types of which [`Fields`] say everything.
 #[inline]
 fn type_of(word: u64) -> Option<ObjectType> {
@@ -200,16 +214,19 @@ fn type_of(word: u64) -> Option<ObjectType> {
     })
 }
 
-/// Reads a line; `None` if it is not as usual, whatever that means. Its
-/// references are appended to `references` if they are `wanted`, after a
-/// failure some of them. `tails` remembers how lines ended.
+/// Reads a line into `fields`, which are empty; `None` if it is not as usual,
+/// whatever that means. Its references are appended to `references` if they
+/// are `wanted`, after a failure some of them. `tails` remembers how lines
+/// ended.
+// Fields are as large as a short line: returned, they would be copied.
 #[inline]
 pub(crate) fn quick<'a>(
     line: &'a [u8],
+    fields: &mut Fields<'a>,
     references: &mut Vec<u64>,
     wanted: bool,
     tails: &mut Tails,
-) -> Option<(ObjectType, Fields<'a>)> {
+) -> Option<ObjectType> {
     const FROZEN: u64 = word(b"frozen");
     const FSTRING: u64 = word(b"fstring");
     const SHARED: u64 = word(b"shared");
@@ -236,7 +253,6 @@ pub(crate) fn quick<'a>(
     const GENERATION: u64 = word(b"generati");
 
     let mut quick = Quick { line, at: 0 };
-    let mut fields = Fields::default();
     quick.eat(b"{\"address\":")?;
     fields.address = quick.address()?;
     quick.eat(b", \"type\":\"")?;
@@ -249,15 +265,15 @@ pub(crate) fn quick<'a>(
     quick.at += quotes.trailing_zeros() as usize / 8 + 1;
     loop {
         if quick.eat(b", \"").is_none() {
-            return (line[quick.at..] == *b"}").then_some((object_type, fields));
+            return (line[quick.at..] == *b"}").then_some(object_type);
         }
         let key = quick.word(quick.at)?;
         let quotes = bytes_equal(key, b'"');
         if quotes != 0 {
             let key = up_to(key, quotes);
             if matches!(key, FILE | MEMSIZE) {
-                quick.end(&mut fields, tails)?;
-                return Some((object_type, fields));
+                quick.end(fields, tails)?;
+                return Some(object_type);
             }
             quick.at += quotes.trailing_zeros() as usize / 8;
             quick.eat(b"\":")?;
@@ -278,8 +294,8 @@ pub(crate) fn quick<'a>(
             continue;
         }
         if key == GENERATION {
-            quick.end(&mut fields, tails)?;
-            return Some((object_type, fields));
+            quick.end(fields, tails)?;
+            return Some(object_type);
         }
         quick.at += 8;
         match key {
@@ -341,9 +357,9 @@ impl<'a> Quick<'a> {
         let text = |(start, length)| &bytes[start as usize..][..length as usize];
         fields.file = tail.file.map(text);
         fields.method = tail.method.map(text);
-        fields.line = tail.line;
-        fields.generation = tail.generation;
-        fields.memsize = tail.memsize;
+        fields.line = tail.line.map(u64::from);
+        fields.generation = tail.generation.map(u64::from);
+        fields.memsize = tail.memsize.map(u64::from);
         fields.tail = slot;
         Some(())
     }
@@ -367,15 +383,15 @@ impl<'a> Quick<'a> {
                 if key != GENERATION {
                     return None;
                 }
-                tail.generation = Some(self.integer()?);
+                tail.generation = Some(self.small_integer()?);
             } else {
                 self.at += quotes.trailing_zeros() as usize / 8;
                 self.eat(b"\":")?;
                 match up_to(key, quotes) {
                     FILE => tail.file = Some(self.place(start)?),
-                    LINE => tail.line = Some(self.integer()?),
+                    LINE => tail.line = Some(self.small_integer()?),
                     METHOD => tail.method = Some(self.place(start)?),
-                    MEMSIZE => tail.memsize = Some(self.integer()?),
+                    MEMSIZE => tail.memsize = Some(self.small_integer()?),
                     FLAGS => return self.is_last_object().then_some(tail),
                     _ => return None,
                 }
@@ -428,8 +444,9 @@ mod tests {
                     line[at] = byte;
                     for wanted in [false, true] {
                         let mut found = Vec::new();
-                        let Some((object_type, fields)) =
-                            quick(&line, &mut found, wanted, &mut tails)
+                        let mut fields = Fields::default();
+                        let Some(object_type) =
+                            quick(&line, &mut fields, &mut found, wanted, &mut tails)
                         else {
                             assert!(!is_whole, "usual lines are taken");
                             continue;

@@ -212,7 +212,11 @@ fn read_all(args: &DiffArgs) -> Result<Vec<Heap>> {
         inputs::read(path, options, &memory).map_err(|error| memory::told(args.memory, error))
     };
     if !args.dumps.iter().any(|path| is_compressed(path)) {
-        return args.dumps.iter().map(|path| read(path, &options)).collect();
+        if args.dumps.iter().any(|path| path == Path::new("-")) {
+            return args.dumps.iter().map(|path| read(path, &options)).collect();
+        }
+        return Heap::open_series(&args.dumps, &options, &memory)
+            .map_err(|error| memory::told(args.memory, error));
     }
     let options = options.threads(1);
     // One more than there are processors: three dumps on two of them are then

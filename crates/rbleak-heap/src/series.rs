@@ -1,0 +1,323 @@
+//! Dumps of one process, read side by side.
+//!
+//! What one of them becomes is what it becomes alone; only that most lines of
+//! a later one are the same as in the one before, and need not be read again
+//! (see [`twin`](crate::twin)). So each part of the first dump is read
+//! together with the part of the others that lists the same addresses, a
+//! block here and a block there, while all of them are in the processor's
+//! caches. Knows no columns.
+
+use crate::builder::Builder;
+use crate::chunks;
+use crate::input::{Plain, Window};
+use crate::memory::Meter;
+use crate::parallel;
+use crate::reader::{Reader, Step, Stop};
+use crate::scan::address_of;
+use crate::twin::{Alignment, Twin};
+use std::io;
+use std::ops::Range;
+
+/// Blocks of three dumps shall fit a processor's second cache together.
+const BLOCK: usize = 1 << 17;
+/// Of a record, so much tells its address.
+const ADDRESS_BYTES: u64 = 48;
+/// Pages are not larger; a page's lines take some hundred kilobytes.
+const LARGE_PAGE_BITS: u32 = 16;
+/// Between places where a page is looked for, and how many these are.
+const STEP: u64 = 1 << 16;
+const MOST_STEPS: u64 = 1 << 12;
+
+/// What a part became, and whether it was read to its end.
+pub(crate) type Parts = Vec<(Reader, Result<(), Stop>)>;
+
+/// Reads all dumps, in the order in which they were taken; of each, the parts
+/// in the order of the file. `None` if that makes no sense, and nothing was
+/// read.
+pub(crate) fn read(
+    plains: &[Plain],
+    part_bytes: u64,
+    threads: usize,
+    meters: &[Meter<'_>],
+) -> io::Result<Option<Vec<Parts>>> {
+    let Some(cuts) = cuts(plains, part_bytes, threads)? else {
+        return Ok(None);
+    };
+    let jobs: Vec<Vec<Range<u64>>> = (0..=cuts[0].len())
+        .map(|part| cuts.iter().map(|cuts| range(cuts, part)).collect())
+        .collect();
+    let rows: Vec<_> = plains.iter().map(chunks::rows).collect();
+    let block = usize::try_from(part_bytes).map_or(BLOCK, |bytes| match bytes {
+        0 => BLOCK,
+        bytes => bytes.clamp(64, BLOCK),
+    });
+    let done = parallel::map(jobs, threads, |ranges| {
+        let lanes = ranges.into_iter().zip(plains).zip(&rows).zip(meters);
+        let lanes = lanes.map(|(((range, plain), rows), meter)| {
+            let mut builder = Builder::new(false);
+            builder.columns.reserve(*rows);
+            Lane::new(plain, range, block, builder, meter)
+        });
+        let lanes = read_together(lanes.collect()).into_iter();
+        lanes
+            .map(|lane| (lane.reader, lane.outcome.unwrap_or(Ok(()))))
+            .collect::<Vec<_>>()
+    });
+    let mut dumps: Vec<Parts> = plains.iter().map(|_| Vec::new()).collect();
+    for part in done {
+        for (dump, read) in dumps.iter_mut().zip(part) {
+            dump.push(read);
+        }
+    }
+    Ok(Some(dumps))
+}
+
+/// One dump of those that are read together.
+struct Lane<'m> {
+    reader: Reader,
+    window: Window,
+    meter: &'m Meter<'m>,
+    /// Once it has come to its end.
+    outcome: Option<Result<(), Stop>>,
+    /// What the last step passed.
+    stretch: Stretch,
+    /// How much of the stretch of the dump before was used here.
+    used: Used,
+    /// To the dump before.
+    alignment: Alignment,
+}
+
+impl<'m> Lane<'m> {
+    fn new(
+        plain: &Plain,
+        range: Range<u64>,
+        block: usize,
+        builder: Builder,
+        meter: &'m Meter<'m>,
+    ) -> Lane<'m> {
+        let (is_first, is_last) = (range.start == 0, range.end == u64::MAX);
+        Lane {
+            reader: Reader::new(builder, is_first, is_last),
+            window: plain.window(range, block),
+            meter,
+            outcome: None,
+            stretch: Stretch::default(),
+            used: Used::default(),
+            alignment: Alignment::default(),
+        }
+    }
+}
+
+/// Reads all lanes to their ends.
+fn read_together(mut lanes: Vec<Lane<'_>>) -> Vec<Lane<'_>> {
+    for at in (0..lanes.len()).rev() {
+        while lanes[at].outcome.is_none() {
+            step(&mut lanes[..=at]);
+        }
+    }
+    lanes
+}
+
+/// Lines that the window has just passed, each of which became one row.
+#[derive(Default)]
+struct Stretch {
+    row: u32,
+    /// From where it begins to the end of what was passed.
+    behind: usize,
+    bytes: usize,
+}
+
+/// What of a stretch was compared to.
+#[derive(Default)]
+struct Used {
+    bytes: usize,
+    rows: u32,
+}
+
+/// Reads on in the last lane, and in those before as far as that needs.
+fn step(lanes: &mut [Lane<'_>]) {
+    let Some((lane, before)) = lanes.split_last_mut() else {
+        return;
+    };
+    if let Some(earlier) = before.last()
+        && earlier.outcome.is_none()
+        && lane.used.bytes == earlier.stretch.bytes
+    {
+        lane.used = Used::default();
+        step(before);
+        return;
+    }
+    let mut twin = before
+        .last()
+        .filter(|earlier| lane.used.bytes < earlier.stretch.bytes)
+        .map(|earlier| {
+            let stretch = &earlier.stretch;
+            let lines = &earlier.window.passed(stretch.behind)[..stretch.bytes];
+            Twin::new(
+                &earlier.reader.builder,
+                &mut lane.alignment,
+                &lines[lane.used.bytes..],
+                stretch.row + lane.used.rows,
+            )
+        });
+    let left = twin.as_ref().map_or(0, |twin| twin.lines.len());
+    let result = lane
+        .reader
+        .step(&mut lane.window, lane.meter, twin.as_mut());
+    if let (Some(twin), Some(earlier)) = (twin, before.last()) {
+        lane.used.bytes += left - twin.lines.len();
+        lane.used.rows = twin.row - earlier.stretch.row;
+    }
+    lane.stretch = Stretch::default();
+    match result {
+        Ok(Step::Usual { usual, row }) => {
+            lane.stretch = Stretch {
+                row,
+                behind: usual.bytes,
+                bytes: usual.one_row_each,
+            };
+        }
+        Ok(Step::Unusual) => {}
+        Ok(Step::End) => lane.outcome = Some(Ok(())),
+        Err(stop) => lane.outcome = Some(Err(stop)),
+    }
+}
+
+/// For each dump where its parts begin, besides the first, so that the same
+/// parts of all dumps list the same addresses; `None` if their lines do not
+/// say where they lie.
+fn cuts(plains: &[Plain], part_bytes: u64, threads: usize) -> io::Result<Option<Vec<Vec<u64>>>> {
+    let Some((first, later)) = plains.split_first() else {
+        return Ok(None);
+    };
+    // What later dumps have more of lies behind what the first one has: its last
+    // part shall be smaller, so that all parts take the same time.
+    let mean = plains.iter().map(Plain::length).sum::<u64>() / plains.len() as u64;
+    let part_bytes = chunks::part_bytes(part_bytes, mean, threads);
+    let mut cuts = vec![Vec::new(); plains.len()];
+    for cut in chunks::cuts(first, part_bytes)? {
+        let Some(address) = address_at(first, cut)? else {
+            continue;
+        };
+        let mut found = vec![cut];
+        for (plain, before) in later.iter().zip(&cuts[1..]) {
+            let least = before.last().copied().unwrap_or(0);
+            match near(plain, address, cut)? {
+                Some(start) if start > least => found.push(start),
+                _ => return Ok(None),
+            }
+        }
+        for (cuts, cut) in cuts.iter_mut().zip(found) {
+            cuts.push(cut);
+        }
+    }
+    let has_parts = threads == 1 || !cuts[0].is_empty() || first.length() < chunks::MIN_PART;
+    Ok(has_parts.then_some(cuts))
+}
+
+/// The bytes of a part.
+fn range(cuts: &[u64], part: usize) -> Range<u64> {
+    let start = part.checked_sub(1).map_or(0, |before| cuts[before]);
+    start..cuts.get(part).copied().unwrap_or(u64::MAX)
+}
+
+/// The address of the record that starts there, if it has one.
+fn address_at(plain: &Plain, start: u64) -> io::Result<Option<u64>> {
+    let record = plain.bytes(start..start + ADDRESS_BYTES)?;
+    Ok(address_of(&record))
+}
+
+/// The start of a record in the same page as `address`, which another dump has
+/// at the offset `at`: looked for there first, and then ever farther away.
+fn near(plain: &Plain, address: u64, at: u64) -> io::Result<Option<u64>> {
+    for steps in 0..MOST_STEPS {
+        let distance = steps.div_ceil(2) * STEP;
+        let from = match steps % 2 {
+            0 => at.checked_add(distance),
+            _ => at.checked_sub(distance),
+        };
+        let Some(from) = from.filter(|&from| from < plain.length()) else {
+            continue;
+        };
+        if let Some(start) = chunks::record_start(plain, from, from + STEP)?
+            && let Some(other) = address_at(plain, start)?
+            && other >> LARGE_PAGE_BITS == address >> LARGE_PAGE_BITS
+        {
+            return Ok(Some(start));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+    use crate::input::{self, Input, LongLines};
+    use std::io::Write as _;
+
+    fn lines(count: u64, generation: u64) -> Vec<String> {
+        let line = |number: u64| {
+            let address = 0x7f00_0000_0000 + number / 100 * 0x1_0000 + number % 100 * 40;
+            format!(
+                "{{\"address\":\"{address:#x}\", \"type\":\"STRING\", \"class\":\"0x7f0000000010\", \"file\":\"a{}.rb\", \"line\":{}, \"generation\":{generation}, \"memsize\":40}}\n",
+                number % 7,
+                number % 5
+            )
+        };
+        (0..count).map(line).collect()
+    }
+
+    /// How many lines of the second dump were taken from the first.
+    fn taken(first: &str, second: &str) -> usize {
+        let files = [first, second].map(|text| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file
+        });
+        let plains = files.each_ref().map(|file| {
+            let Input::Plain(plain) = input::open(file.path(), LongLines::CutAll).unwrap() else {
+                panic!("a plain file");
+            };
+            plain
+        });
+        let memory = Memory::unlimited();
+        let meters = [memory.meter(false, None), memory.meter(false, None)];
+        let lanes = plains
+            .iter()
+            .zip(&meters)
+            .map(|(plain, meter)| Lane::new(plain, 0..u64::MAX, 4096, Builder::new(false), meter));
+        let lanes = read_together(lanes.collect());
+        let rows = lanes.iter().map(|lane| lane.reader.builder.columns.len());
+        let expected = [first, second].map(|text| text.lines().count());
+        assert!(rows.eq(expected));
+        lanes[1].alignment.taken()
+    }
+
+    #[test]
+    fn lines_that_are_the_same_are_not_read_again() {
+        let one = lines(5_000, 1);
+        let whole = one.concat();
+        // The first of each kind is.
+        assert_eq!(taken(&whole, &whole), 5_000 - 35);
+        // New ones, gone ones, whole new pages and gone pages cost little.
+        let other = lines(5_000, 2);
+        let mut some = one.clone();
+        for at in (0..5_000).step_by(50) {
+            some[at].clone_from(&other[at]);
+        }
+        assert!(taken(&whole, &some.concat()) > 4_800);
+        let without = one.iter().enumerate().filter(|(at, _)| at % 50 != 3);
+        let without: String = without.map(|(_, line)| line.as_str()).collect();
+        assert!(taken(&whole, &without) > 4_700);
+        assert!(taken(&without, &whole) > 4_700);
+        let pages = [&one[..1_000], &one[1_700..]].concat().concat();
+        assert!(taken(&whole, &pages) > 2_700);
+        assert!(taken(&pages, &whole) > 2_700);
+        // Pages in another order are read.
+        let turned = [&one[2_500..], &one[..2_500]].concat().concat();
+        assert!(taken(&whole, &turned) > 1_000);
+        assert_eq!(taken(&whole, &other.concat()), 0);
+    }
+}

@@ -1,0 +1,240 @@
+//! Lines that an earlier dump of the same process has, too.
+//!
+//! From one dump to the next nearly every object stays as it is, where it is:
+//! its line is the same, byte for byte, and comes after the same lines. Of
+//! such a line everything is known from the row that it became there. That
+//! two lines are equal is all that is ever concluded from; where dumps lie
+//! differently, fewer lines are. Knows neither files nor parts.
+
+use crate::builder::Builder;
+use crate::columns::ABSENT;
+use crate::pages::{Walk, page_number};
+use crate::scan::address_of;
+
+/// So many pages that the earlier dump seems not to have are waited for one of
+/// its next page before that counts as gone.
+const PATIENCE: u32 = 2;
+
+/// How two dumps lie beside each other, from block to block.
+#[derive(Default)]
+pub(crate) struct Alignment {
+    /// For each kind of the earlier dump the number of the same one here;
+    /// [`ABSENT`] as long as no line told.
+    kinds: Vec<u32>,
+    /// Scratch: kinds of lines that are the same.
+    known: Vec<u32>,
+    /// Where it is among the earlier dump's addresses.
+    walk: Walk,
+    /// The page of the earlier dump that counts as gone.
+    gone: Option<u64>,
+    /// The page here that was missed last, and how many were in a row.
+    missed: Option<u64>,
+    misses: u32,
+    #[cfg(test)]
+    taken: usize,
+}
+
+impl Alignment {
+    /// How many lines were taken.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    fn put_kind(&mut self, earlier: u32, here: u32) {
+        let earlier = earlier as usize;
+        if earlier >= self.kinds.len() {
+            self.kinds.resize(earlier + 1, ABSENT);
+        }
+        self.kinds[earlier] = here;
+    }
+}
+
+/// The number here of a kind of the earlier dump.
+#[inline]
+fn known_kind(kinds: &[u32], earlier: u32) -> Option<u32> {
+    let kind = kinds.get(earlier as usize).copied();
+    kind.filter(|&kind| kind != ABSENT)
+}
+
+/// What is left of the earlier dump's lines, each of which became one row.
+pub(crate) struct Twin<'a> {
+    earlier: &'a Builder,
+    alignment: &'a mut Alignment,
+    /// Whole lines.
+    pub(crate) lines: &'a [u8],
+    /// The row of the first.
+    pub(crate) row: u32,
+    /// The address in the first, once it was asked for.
+    address: Option<u64>,
+}
+
+impl<'a> Twin<'a> {
+    pub(crate) fn new(
+        earlier: &'a Builder,
+        alignment: &'a mut Alignment,
+        lines: &'a [u8],
+        row: u32,
+    ) -> Twin<'a> {
+        Twin {
+            earlier,
+            alignment,
+            lines,
+            row,
+            address: None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Appends to `builder` what the first lines of `pending` say, as far as
+    /// they are the next ones here; how many these are, and their bytes with
+    /// their newlines.
+    #[inline]
+    pub(crate) fn give(&mut self, pending: &[u8], builder: &mut Builder) -> (u64, usize) {
+        let same = &pending[..common(self.lines, pending)];
+        let mut bytes = memchr::memrchr(b'\n', same).map_or(0, |end| end + 1);
+        if bytes == 0 {
+            return (0, 0);
+        }
+        let all = memchr::memchr_iter(b'\n', &same[..bytes]).count();
+        let row = self.row as usize;
+        let kinds = self.earlier.columns.kinds[row..row + all].iter();
+        let alignment = &mut *self.alignment;
+        let known = kinds.map_while(|&kind| known_kind(&alignment.kinds, kind));
+        alignment.known.clear();
+        alignment.known.extend(known);
+        let lines = builder.push_same(self.earlier, row, &alignment.known, &mut alignment.walk);
+        if lines < all {
+            let mut ends = memchr::memchr_iter(b'\n', same);
+            bytes = match lines {
+                0 => 0,
+                lines => ends.nth(lines - 1).map_or(0, |end| end + 1),
+            };
+        }
+        #[cfg(test)]
+        {
+            self.alignment.taken += lines;
+        }
+        self.pass(lines as u32, bytes);
+        (lines as u64, bytes)
+    }
+
+    /// The line at `address`, here without its newline, was read and is the
+    /// last row of `builder`: passes over its equal and over what comes before
+    /// that.
+    ///
+    /// Dumps list page after page, each in the order of addresses, but pages in
+    /// any order: that of the earlier dump, if they were there.
+    pub(crate) fn pass_to(&mut self, address: u64, line: &[u8], builder: &Builder) {
+        let page = page_number(address);
+        while let Some(next) = self.next_address() {
+            let next_page = page_number(next);
+            if next_page == page {
+                self.alignment.missed = None;
+                self.alignment.misses = 0;
+                if next > address {
+                    return;
+                }
+                if next == address {
+                    self.pass_equal(line, builder);
+                    return;
+                }
+            } else if !self.is_passed(next_page, page, builder) {
+                return;
+            }
+            self.pass_line();
+        }
+    }
+
+    /// Whether the dump here is beyond a page that is next in the earlier one,
+    /// since it has come to `page`.
+    fn is_passed(&mut self, next: u64, page: u64, builder: &Builder) -> bool {
+        if self.alignment.gone == Some(next) || builder.addresses.page(next).is_some() {
+            return true;
+        }
+        if let Some(order) = self.earlier.addresses.page(page) {
+            let next = self.earlier.addresses.page(next);
+            return next.is_some_and(|next| next < order);
+        }
+        let alignment = &mut self.alignment;
+        if alignment.missed != Some(page) {
+            alignment.missed = Some(page);
+            alignment.misses += 1;
+        }
+        let is_gone = alignment.misses >= PATIENCE;
+        if is_gone {
+            alignment.misses = 0;
+            alignment.gone = Some(next);
+        }
+        is_gone
+    }
+
+    /// Passes over the next line, which is at the address of `line`.
+    fn pass_equal(&mut self, line: &[u8], builder: &Builder) {
+        let rest = self.lines.strip_prefix(line);
+        if rest.is_some_and(|rest| rest.starts_with(b"\n"))
+            && let Some(&kind) = builder.columns.kinds.last()
+        {
+            let earlier = self.earlier.columns.kinds[self.row as usize];
+            self.alignment.put_kind(earlier, kind);
+        }
+        self.pass_line();
+    }
+
+    fn pass_line(&mut self) {
+        let end = memchr::memchr(b'\n', self.lines);
+        self.pass(1, end.map_or(self.lines.len(), |end| end + 1));
+    }
+
+    /// Passes over the next lines, of so many bytes with their newlines.
+    #[inline]
+    fn pass(&mut self, lines: u32, bytes: usize) {
+        self.lines = &self.lines[bytes..];
+        self.row += lines;
+        self.address = None;
+    }
+
+    #[inline]
+    fn next_address(&mut self) -> Option<u64> {
+        if self.address.is_none() {
+            self.address = address_of(self.lines);
+        }
+        self.address
+    }
+}
+
+/// How many bytes both begin with.
+#[inline]
+fn common(one: &[u8], other: &[u8]) -> usize {
+    /// The first are compared as fast as memory allows, the last leave nothing
+    /// to be looked at again.
+    const SIZES: [usize; 4] = [4096, 256, 16, 1];
+    let mut same = 0;
+    for size in SIZES {
+        let chunks = one[same..].chunks_exact(size);
+        let pairs = chunks.zip(other[same..].chunks_exact(size));
+        same += size * pairs.take_while(|(one, other)| one == other).count();
+    }
+    same
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common;
+
+    #[test]
+    fn what_is_common_ends_with_the_first_byte_that_differs() {
+        let one = vec![b'a'; 600];
+        for at in 0..600 {
+            let mut other = one.clone();
+            other[at] = b'b';
+            assert_eq!(common(&one, &other), at);
+            assert_eq!(common(&one[..at], &one), at);
+            assert_eq!(common(&one, &one[..at]), at);
+        }
+    }
+}
