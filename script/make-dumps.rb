@@ -8,8 +8,9 @@
 
 require "objspace"
 
-SET, FOLDER = ARGV
-LEAK = { "SMALL" => 200, "BIG" => 20_000 }.fetch(SET)
+SET, FOLDER, factor = ARGV
+FACTOR = Float(factor)
+LEAK = ({ "SMALL" => 200, "BIG" => 20_000 }.fetch(SET) * FACTOR).round
 # Evaluated with the file and line it shall have been written in.
 def at(path, line, code)
   eval(code, TOPLEVEL_BINDING, path, line) # rubocop:disable Style/EvalWithLocation
@@ -87,7 +88,7 @@ end
 
 ObjectSpace.trace_object_allocations_start
 define_classes(SET == "SMALL" ? 3000 : 500)
-count, chain = SET == "SMALL" ? [30_000, 5_000] : [265_000, 300_000]
+count, chain = (SET == "SMALL" ? [30_000, 5_000] : [265_000, 300_000]).map { |n| (n * FACTOR).round }
 kept = Array.new(count) { |n| MAKERS[n % MAKERS.size].call(n) }
 list = CHAIN.call(chain)
 %w[A B C].each_with_index do |label, round|
