@@ -83,6 +83,88 @@ fn survivors_are_held_by_the_constant_whose_array_they_are_in() {
     assert_eq!(holder.sites[0].class, "String");
 }
 
+/// An Array at each of `lists`, and Strings in it.
+fn lists(lists: &[(u64, &[u64])]) -> String {
+    let mut text = String::new();
+    for (at, strings) in lists {
+        let list: Vec<String> = strings.iter().map(|a| format!("\"{a:#x}\"")).collect();
+        text += &format!(
+            "{{\"address\":\"{at:#x}\", \"type\":\"ARRAY\", \"class\":\"0x1050\", \"length\":{}, \"references\":[{}], \"memsize\":40}}\n",
+            strings.len(),
+            list.join(", ")
+        );
+    }
+    text
+}
+
+#[test]
+fn arrays_of_different_lengths_in_one_array_are_one_holder() {
+    let (one, two) = (0x6000, 0x6028);
+    let born = |addresses: &[u64], generation| -> String {
+        let all = addresses.iter();
+        all.map(|&at| string(at, "/app/a.rb", generation)).collect()
+    };
+    let (first, later) = ([0x3000, 0x3028, 0x3050], [0x3078, 0x30a0]);
+    let heaps = [
+        heap(&[one, two], &lists(&[(one, &[]), (two, &[])])),
+        heap(
+            &[one, two],
+            &(born(&first, 5) + &lists(&[(one, &first[..1]), (two, &first[1..])])),
+        ),
+        heap(
+            &[one, two],
+            &(born(&first, 5)
+                + &born(&later, 6)
+                + &lists(&[(one, &[0x3000, 0x3078]), (two, &[0x3028, 0x3050, 0x30a0])])),
+        ),
+    ];
+    let found = trace(&heaps, &names(STORE));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let holder = &found[0];
+    assert_eq!(holder.objects.0, 5);
+    assert_eq!((holder.accumulators.0, holder.paths), (2, 1));
+    assert_eq!(holder.born, [(0, 0), (3, 120), (2, 80)]);
+    assert_eq!(holder.lengths, [Some(0), Some(3), Some(5)]);
+    let path: Vec<&str> = holder.path.iter().map(|s| s.object.as_str()).collect();
+    assert_eq!(path, ["Array (2)", "Array × 2", "String"]);
+}
+
+#[test]
+fn two_variables_of_a_class_are_two_holders_even_without_names() {
+    // The class Foo holds a second Array; nothing says what either is called.
+    let more = lists(&[(0x6000, &[0x3028])]);
+    let text = |heap: &str| {
+        heap.replace(
+            "\"references\":[\"0x2000\"]",
+            "\"references\":[\"0x2000\", \"0x6000\"]",
+        )
+    };
+    let read = |array: &[u64], more: &str| {
+        let list: Vec<String> = array.iter().map(|a| format!("\"{a:#x}\"")).collect();
+        let all = format!(
+            r#"{{"type":"ROOT", "root":"vm", "references":["0x1000"]}}
+{{"address":"0x1000", "type":"CLASS", "class":"0x1000", "name":"Foo", "references":["0x2000"], "memsize":500}}
+{{"address":"0x1028", "type":"CLASS", "class":"0x1000", "name":"String", "memsize":500}}
+{{"address":"0x1050", "type":"CLASS", "class":"0x1000", "name":"Array", "memsize":500}}
+{{"address":"0x2000", "type":"ARRAY", "class":"0x1050", "length":{}, "references":[{}], "memsize":40}}
+{more}"#,
+            array.len(),
+            list.join(", ")
+        );
+        let all = text(&all);
+        Heap::read(std::io::Cursor::new(all), "test", &ReadOptions::default()).expect("a dump")
+    };
+    let heaps = [
+        read(&[], &lists(&[(0x6000, &[])])),
+        read(
+            &[0x3000],
+            &(more + &string(0x3000, "/app/a.rb", 5) + &string(0x3028, "/app/b.rb", 5)),
+        ),
+    ];
+    let found = trace(&heaps, &Names::default());
+    assert_eq!(found.len(), 2, "{found:#?}");
+}
+
 #[test]
 fn without_names_the_class_itself_is_named() {
     let heaps = [

@@ -276,6 +276,12 @@ Examples:
   rbleak diff --holders .rbleak/TIME             the dumps of a run: who holds it, by name
   rbleak diff --format heapy --identity address A.json B.json C.json
 
+Holders: what is new hangs on old objects; those whose paths from a name have the
+same classes and named references are one holder, and so are paths of one name that
+are equal in 80 % of their parts, the upper ones weighing more: memlab's figure, at
+which entries of different classes in one Hash are one leak. Different names,
+constants or instance variables are never one.
+
 Exit codes: 0 no growth, 1 growth, 2 wrong use or failure.";
 
 #[derive(Clone, Debug, Args)]

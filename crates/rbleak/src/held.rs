@@ -51,6 +51,7 @@ pub(crate) struct Held {
 /// A holder and its rates.
 pub(crate) struct Ranked {
     pub(crate) holder: Holder,
+    pub(crate) trend: Trend,
     pub(crate) objects_per: f64,
     pub(crate) bytes_per: f64,
     /// Of the bytes of all new objects.
@@ -214,7 +215,7 @@ pub(crate) fn held(evidence: &Evidence, want_growers: bool) -> Result<Held> {
             held.noise += 1;
             continue;
         }
-        let ranked = rank(heap, holder, share, &evidence.counts);
+        let ranked = rank(heap, holder, trend, share, &evidence.counts);
         match trend {
             Trend::Growing => held.growing.push(ranked),
             _ => held.levelled.push(ranked),
@@ -252,12 +253,29 @@ fn first_seen(found: &Diff<'_>) -> Vec<u8> {
     seen
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trend {
+/// How what a holder keeps went from dump to dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trend {
+    /// About as much each time.
     Growing,
-    Stopped,
-    /// A handful of objects, once.
+    /// New objects in some intervals, and hardly any in others.
+    LevelledOff,
+    /// New objects in the place of others.
+    Replaced,
+    /// A handful of objects.
     Single,
+}
+
+impl Trend {
+    /// As it stands in text, and with underscores in JSON.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Trend::Growing => "growing",
+            Trend::LevelledOff => "levelled off",
+            Trend::Replaced => "replaced",
+            Trend::Single => "a handful",
+        }
+    }
 }
 
 /// Whether growth went on from dump to dump.
@@ -273,10 +291,11 @@ fn trend(holder: &Holder, counts: &[u64]) -> Trend {
     let most = rates.iter().copied().fold(0.0, f64::max);
     let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
     if holder.objects.0 < 10 {
-        return Trend::Single;
-    }
-    if least < STEADY * most || is_replaced(holder) {
-        Trend::Stopped
+        Trend::Single
+    } else if is_replaced(holder) {
+        Trend::Replaced
+    } else if least < STEADY * most {
+        Trend::LevelledOff
     } else {
         Trend::Growing
     }
@@ -294,7 +313,7 @@ fn is_replaced(holder: &Holder) -> bool {
     after <= before && holder.objects.0 < after.saturating_mul(OBJECTS_PER_ENTRY)
 }
 
-fn rank(heap: &Heap, holder: Holder, share: f64, counts: &[u64]) -> Ranked {
+fn rank(heap: &Heap, holder: Holder, trend: Trend, share: f64, counts: &[u64]) -> Ranked {
     let span = match counts {
         [first, .., last] => last.saturating_sub(*first).max(1) as f64,
         _ => 1.0,
@@ -320,6 +339,7 @@ fn rank(heap: &Heap, holder: Holder, share: f64, counts: &[u64]) -> Ranked {
         })
         .collect();
     Ranked {
+        trend,
         objects_per: holder.objects.0 as f64 / span,
         bytes_per: holder.bytes.0 as f64 / span,
         share,

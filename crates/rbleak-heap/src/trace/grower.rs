@@ -54,10 +54,10 @@ pub fn growers(input: &TraceInput<'_>, top: usize) -> Vec<Grower> {
     found
         .into_iter()
         .map(|(bytes, lengths, id)| {
-            let (name, path) = tracer.name(id, &[]);
+            let (name, chain) = tracer.name(id, &[]);
             Grower {
                 name,
-                path,
+                path: tracer.steps_down(&chain),
                 id,
                 lengths,
                 bytes,

@@ -1,13 +1,21 @@
-//! Survivors grouped by what holds them.
+//! Survivors by what holds them: one holder for each cluster of paths.
+//!
+//! A new object belongs to the nearest old object above it on the shortest way
+//! from a root, and with that to one cluster: what clusters hold adds up, and
+//! what two owners share counts with the nearer.
 
+use super::cluster::{Cluster, Signature, merge_similar};
 use super::reach::Parent;
 use super::tracer::Tracer;
 use super::words;
 use crate::names::{CodeLocation, Names};
 use crate::{Heap, ObjectId, ObjectType, Origin, SiteId, origin};
-use rbleak_units::{Address, Bytes, Objects};
-use rustc_hash::FxHashMap;
+use rbleak_units::{Address, Bytes, Objects, grouped};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::fmt;
+use std::hash::BuildHasher;
 
 /// What is traced.
 pub struct TraceInput<'a> {
@@ -89,7 +97,11 @@ pub struct Holder {
     /// The old object on which the new ones hang (one of several where the
     /// holder has many, such as a Hash of Arrays).
     pub accumulator: Option<ObjectId>,
-    /// Entries of the accumulator (a Hash or an Array) in each dump.
+    /// How many old objects they hang on.
+    pub accumulators: Objects,
+    /// How many different paths the cluster has, similar ones merged.
+    pub paths: u64,
+    /// Entries of the accumulators (Hashes and Arrays) in each dump, together.
     pub lengths: Vec<Option<u64>>,
     /// Objects new since the first dump.
     pub objects: Objects,
@@ -109,48 +121,79 @@ struct Pile {
     bytes: u64,
 }
 
-/// Piles of one name and path.
-#[derive(Default)]
-struct Merged {
-    pile: Pile,
-    /// The point with the largest pile, and how large that is.
-    accumulator: Option<ObjectId>,
-    largest: u64,
-}
-
 /// Steps shown at most from the accumulation point to a survivor.
 const MAX_STEPS: usize = 8;
+/// Survivors looked at for the way that most of them share: a few of each
+/// thousand tell it as well as all.
+const MAX_DESCENTS: usize = 4096;
 
-/// Groups all new objects of the last heap that are reached from a root by
-/// what holds them, the largest first.
+/// Clusters all new objects of the last heap that are reached from a root by
+/// what holds them, the largest first. How paths become clusters, and which are
+/// similar, the module `cluster` says; each new object is in one of them.
 pub fn holders(input: &TraceInput<'_>) -> Vec<Holder> {
     let Some(tracer) = Tracer::new(input) else {
         return Vec::new();
     };
     let mut points: Vec<(Point, Pile)> = piles(&tracer).into_iter().collect();
     points.sort_unstable_by_key(|(point, _)| *point);
-    // An accumulation point each, then those of one name and path together.
-    let mut merged: FxHashMap<(HolderName, Vec<Step>), Merged> = FxHashMap::default();
-    for (point, pile) in points {
-        let entry = merged
-            .entry(tracer.name(point.object(), &pile.ids))
-            .or_default();
-        if pile.bytes > entry.largest || entry.accumulator.is_none() {
-            entry.accumulator = Some(point.object());
-            entry.largest = pile.bytes;
-        }
-        entry.pile.bytes += pile.bytes;
-        entry.pile.ids.extend(pile.ids);
+    let mut clusters: FxHashMap<Signature, Cluster> = FxHashMap::default();
+    for cluster in siblings(&tracer, points) {
+        let (name, way) = tracer.name(cluster.way[0], &cluster.ids);
+        let signature = Signature {
+            steps: tracer.kinds_down(&way),
+            below: tracer.right_below(&name, &way),
+            name,
+        };
+        let cluster = Cluster { way, ..cluster };
+        clusters.entry(signature).or_default().add(cluster);
     }
-    let mut found: Vec<Holder> = merged
+    let mut found: Vec<Holder> = merge_similar(clusters)
         .into_iter()
-        .map(|((name, upper), merged)| tracer.holder(name, upper, merged))
+        .map(|(signature, cluster)| tracer.holder(signature.name, cluster))
         .collect();
     found.sort_by(|a, b| {
         (b.bytes, b.objects)
             .cmp(&(a.bytes, a.objects))
             .then_with(|| (&a.name, &a.path).cmp(&(&b.name, &b.path)))
     });
+    found
+}
+
+/// Points that must have the same path, as one before any is named: of a Hash
+/// of a hundred thousand Arrays one.
+fn siblings(tracer: &Tracer<'_>, points: Vec<(Point, Pile)>) -> Vec<Cluster> {
+    let heap = tracer.heap;
+    let mut at: FxHashMap<(ObjectId, &str), usize> = FxHashMap::default();
+    let mut found: Vec<Cluster> = Vec::new();
+    for (point, pile) in points {
+        let id = point.object();
+        let accumulators = match point {
+            Point::Old(id) => vec![id],
+            Point::Top(_) => Vec::new(),
+        };
+        let cluster = Cluster {
+            ids: pile.ids,
+            bytes: pile.bytes,
+            accumulators,
+            way: vec![id],
+            largest: pile.bytes,
+            paths: 0,
+        };
+        let above = match (point, tracer.reach.parent(id)) {
+            (Point::Old(_), Parent::Object(above)) => tracer.is_one_of_many(above, id),
+            _ => None,
+        };
+        match above {
+            None => found.push(cluster),
+            Some(above) => match at.entry((above, heap.class_name(id))) {
+                Entry::Occupied(known) => found[*known.get()].add(cluster),
+                Entry::Vacant(new) => {
+                    new.insert(found.len());
+                    found.push(cluster);
+                }
+            },
+        }
+    }
     found
 }
 
@@ -200,93 +243,152 @@ fn piles(tracer: &Tracer<'_>) -> FxHashMap<Point, Pile> {
 }
 
 impl Tracer<'_> {
-    fn holder(&self, name: HolderName, mut path: Vec<Step>, merged: Merged) -> Holder {
-        let Merged {
-            pile, accumulator, ..
-        } = merged;
+    /// The container above `id`, if in it `id` is one of many without a name of
+    /// its own: whatever holds that container holds all of them.
+    fn is_one_of_many(&self, above: ObjectId, id: ObjectId) -> Option<ObjectId> {
+        let (heap, names) = (self.heap, self.input.names);
+        let plain = |id| {
+            matches!(
+                heap.object_type(id),
+                ObjectType::Array | ObjectType::Hash | ObjectType::Struct
+            )
+        };
+        let in_container = matches!(
+            heap.object_type(above),
+            ObjectType::Array | ObjectType::Hash
+        );
+        (in_container && plain(id) && names.of_value(heap.address(id)).is_none()).then_some(above)
+    }
+
+    /// See [`Signature::below`].
+    fn right_below(&self, name: &HolderName, way: &[ObjectId]) -> Option<ObjectId> {
+        let below = match name {
+            HolderName::Module(_) => way.len().checked_sub(2).map(|at| way[at]),
+            HolderName::Root(_) | HolderName::Thread(_) => way.last().copied(),
+            HolderName::Named(_) | HolderName::Closure(_) | HolderName::Instance(_) => None,
+        };
+        below.filter(|id| self.input.first_seen[id.index()] == 0)
+    }
+
+    fn holder(&self, name: HolderName, cluster: Cluster) -> Holder {
         let mut born = vec![(0, 0); self.input.heaps.len()];
-        for &id in &pile.ids {
+        for &id in &cluster.ids {
             let (objects, bytes) = &mut born[usize::from(self.input.first_seen[id.index()])];
             *objects += 1;
             *bytes += self.heap.shallow_size(id).0;
         }
-        path.extend(self.common_descent(&pile));
-        path = words::shortened(path);
+        let mut path = self.steps_down(&cluster.way);
+        let many = cluster.accumulators.len();
+        if let (Some(last), Some(&id)) = (path.last_mut(), cluster.way.first())
+            && many > 1
+            && last.object != words::MORE
+        {
+            let kind = words::kind(self.heap, self.input.names, id);
+            last.object = format!("{kind} × {}", grouped(many as u64));
+        }
+        path.extend(self.common_descent(&cluster.ids));
         Holder {
             name,
-            path,
-            lengths: self.lengths(accumulator),
-            accumulator,
-            objects: Objects(pile.ids.len() as u64),
-            bytes: Bytes(pile.bytes),
+            path: words::shortened(path),
+            lengths: self.lengths(&cluster.accumulators),
+            accumulator: cluster.way.first().copied(),
+            accumulators: Objects(many as u64),
+            paths: cluster.paths,
+            objects: Objects(cluster.ids.len() as u64),
+            bytes: Bytes(cluster.bytes),
             born,
-            sites: self.sites(&pile),
+            sites: self.sites(&cluster.ids),
         }
     }
 
     /// The way from the accumulation point to the survivors that most of them
     /// share, as far down as it goes: of all ways at least half as frequent as
-    /// the most frequent, the longest.
-    fn common_descent(&self, pile: &Pile) -> Vec<Step> {
-        let mut ways: FxHashMap<Vec<Step>, u64> = FxHashMap::default();
-        for &id in &pile.ids {
+    /// the most frequent, the longest. It is told by one that goes it, without
+    /// lengths where others have another.
+    fn common_descent(&self, ids: &[ObjectId]) -> Vec<Step> {
+        let mut ways: FxHashMap<Vec<Step>, (u64, Vec<ObjectId>)> = FxHashMap::default();
+        let one_of = ids.len().div_ceil(MAX_DESCENTS) as u64;
+        for &id in ids {
+            // Every so many would take the same part of each group of objects.
+            if one_of > 1 && !FxBuildHasher.hash_one(id).is_multiple_of(one_of) {
+                continue;
+            }
             // Neither inline caches nor a class's singleton class are what
             // leaks: they come with it.
             if self.heap.object_type(id) == ObjectType::Imemo || self.heap.is_singleton(id) {
                 continue;
             }
-            let mut chain = vec![id];
-            // The topmost of the chain is what the pile hangs on, which the
-            // path has already.
-            let mut is_whole = false;
-            loop {
-                match self.reach.parent(chain[chain.len() - 1]) {
-                    Parent::Object(parent) if self.input.first_seen[parent.index()] == 0 => {
-                        chain.push(parent);
-                        is_whole = true;
-                    }
-                    Parent::Object(parent) if chain.len() < MAX_STEPS => {
-                        chain.push(parent);
-                        continue;
-                    }
-                    Parent::Object(_) => {}
-                    Parent::Root(_) | Parent::Unreached => is_whole = true,
-                }
-                break;
-            }
-            let mut steps = self.steps_down(&chain);
+            let (chain, is_whole) = self.descent(id);
+            let mut steps = self.kinds_down(&chain);
+            // The topmost is what the pile hangs on, which the path has
+            // already.
             if is_whole {
                 steps.remove(0);
             }
-            *ways.entry(steps).or_default() += 1;
+            let way = ways.entry(steps).or_default();
+            way.0 += 1;
+            if way.1.is_empty() {
+                way.1 = chain;
+            }
         }
-        let most = ways.values().copied().max().unwrap_or(0);
-        ways.into_iter()
-            .filter(|(_, count)| *count * 2 >= most)
-            .map(|(steps, count)| (steps.len(), count, std::cmp::Reverse(steps)))
-            .max()
-            .map(|(_, _, steps)| steps.0)
-            .unwrap_or_default()
-    }
-
-    fn lengths(&self, accumulator: Option<ObjectId>) -> Vec<Option<u64>> {
-        let Some(id) = accumulator else {
+        let most = ways.values().map(|(count, _)| *count).max().unwrap_or(0);
+        let longest = ways
+            .into_iter()
+            .filter(|(_, (count, _))| *count * 2 >= most)
+            .max_by_key(|(steps, (count, _))| (steps.len(), *count, Reverse(steps.clone())));
+        let Some((kinds, (count, chain))) = longest else {
             return Vec::new();
         };
-        if !matches!(
-            self.heap.object_type(id),
-            ObjectType::Array | ObjectType::Hash
-        ) {
-            return vec![None; self.input.heaps.len()];
+        if count > 1 {
+            return kinds;
         }
-        lengths_of(self.input.heaps, self.heap, id)
+        let mut steps = self.steps_down(&chain);
+        let above = steps.len() - kinds.len();
+        steps.split_off(above)
     }
 
-    fn sites(&self, pile: &Pile) -> Vec<HolderSite> {
+    /// From a new object up to what its pile hangs on, and whether that was
+    /// reached.
+    fn descent(&self, id: ObjectId) -> (Vec<ObjectId>, bool) {
+        let mut chain = vec![id];
+        loop {
+            match self.reach.parent(chain[chain.len() - 1]) {
+                Parent::Object(parent) if self.input.first_seen[parent.index()] == 0 => {
+                    chain.push(parent);
+                    return (chain, true);
+                }
+                Parent::Object(parent) if chain.len() < MAX_STEPS => chain.push(parent),
+                Parent::Object(_) => return (chain, false),
+                Parent::Root(_) | Parent::Unreached => return (chain, true),
+            }
+        }
+    }
+
+    /// Entries of all containers among the accumulation points in each dump.
+    fn lengths(&self, accumulators: &[ObjectId]) -> Vec<Option<u64>> {
+        let mut sums = vec![None; self.input.heaps.len()];
+        let containers = accumulators.iter().filter(|&&id| {
+            matches!(
+                self.heap.object_type(id),
+                ObjectType::Array | ObjectType::Hash
+            )
+        });
+        for &id in containers {
+            let lengths = lengths_of(self.input.heaps, self.heap, id);
+            for (sum, length) in sums.iter_mut().zip(lengths) {
+                if let Some(length) = length {
+                    *sum = Some(sum.unwrap_or(0) + length);
+                }
+            }
+        }
+        sums
+    }
+
+    fn sites(&self, ids: &[ObjectId]) -> Vec<HolderSite> {
         let heap = self.heap;
         let dumps = self.input.heaps.len();
         let mut sites: FxHashMap<(Option<SiteId>, String), HolderSite> = FxHashMap::default();
-        for &id in &pile.ids {
+        for &id in ids {
             let key = (heap.site(id), heap.class_name(id).to_string());
             let entry = sites.entry(key).or_insert_with_key(|key| HolderSite {
                 site: key.0,

@@ -6,6 +6,7 @@
 //! constant, a class-level instance variable, a global, a closure. This module
 //! must not know requests, rates or how a finding is shown.
 
+mod cluster;
 mod grower;
 mod holder;
 mod path_tree;
@@ -14,6 +15,7 @@ mod reach;
 mod tracer;
 pub(crate) mod words;
 
+pub use cluster::SIMILAR;
 pub use grower::{Grower, growers};
 pub use holder::{Holder, HolderName, HolderSite, Step, TraceInput, holders};
 pub use path_tree::{PathRow, PathTree};

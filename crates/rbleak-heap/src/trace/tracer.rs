@@ -3,15 +3,20 @@
 use super::reach::{Parent, Reach};
 use super::words;
 use super::{HolderName, Step, TraceInput};
-use crate::names::CodeLocation;
+use crate::names::{CodeLocation, Names};
 use crate::{Heap, ObjectId, ObjectType};
 use rbleak_units::Objects;
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 
+/// What an object on a path is called.
+type Word = fn(&Heap, &Names, ObjectId) -> String;
+
 /// Steps searched at most from objects up to names, over all objects: enough
 /// for a list of a million nodes, and for a million objects near their names.
 const MAX_CLIMB: usize = 20_000_000;
+/// Objects told at either end of a long chain.
+const TOLD: usize = 64;
 /// Survivors looked at to tell which block fills captured variables.
 const MAX_BORN: usize = 64;
 
@@ -58,9 +63,9 @@ impl<'a> Tracer<'a> {
         is_tool(self.input, self.heap, id)
     }
 
-    /// What to call what holds `start`, and the steps from that name down to
-    /// it. `born` are some of the objects below it.
-    pub(super) fn name(&self, start: ObjectId, born: &[ObjectId]) -> (HolderName, Vec<Step>) {
+    /// What to call what holds `start`, and the way from there up to that name
+    /// as far as it is told. `born` are some of the objects below it.
+    pub(super) fn name(&self, start: ObjectId, born: &[ObjectId]) -> (HolderName, Vec<ObjectId>) {
         let (heap, names) = (self.heap, self.input.names);
         // From the object up.
         let mut chain = vec![start];
@@ -74,32 +79,33 @@ impl<'a> Tracer<'a> {
             if self.is_new_thread(id) || (depth == 0 && words::is_ractor(heap, id)) {
                 let name = HolderName::Thread("the running threads".to_owned());
                 let top = depth + usize::from(!words::is_ractor(heap, id));
-                return (name, self.steps_down(&chain[..top]));
+                chain.truncate(top);
+                return (name, chain);
             }
             if let (Some(main), Some(held)) = (self.main, words::held_above(heap, &chain[..depth]))
                 && id == main
             {
                 let name = words::of_main(heap, names, main, held);
-                return (name, self.steps_down(words::without_top(heap, &chain)));
+                chain.truncate(words::without_top(heap, &chain).len());
+                return (name, chain);
             }
             if let Some(name) = self.direct_name(id) {
-                return (name, self.steps_down(&chain));
+                return (name, chain);
             }
             if words::is_env(heap, id)
                 && only_env
                 && let Some((closure, code)) = self.closure(id, born)
             {
                 chain.push(closure);
-                let steps = self.steps_down(&chain);
-                return (HolderName::Closure(code), steps);
+                return (HolderName::Closure(code), chain);
             }
             match heap.object_type(id) {
                 ObjectType::Class | ObjectType::Module => {
                     let held = words::held_above(heap, &chain[..depth]);
                     match words::of_module(heap, names, id, held) {
                         Some(name @ HolderName::Named(_)) => {
-                            let below = words::without_top(heap, &chain);
-                            return (name, self.steps_down(below));
+                            chain.truncate(words::without_top(heap, &chain).len());
+                            return (name, chain);
                         }
                         Some(name) => {
                             fallback.get_or_insert((depth, name));
@@ -137,13 +143,16 @@ impl<'a> Tracer<'a> {
             }
         }
         match fallback {
-            Some((depth, name)) => (name, self.steps_down(&chain[..=depth])),
+            Some((depth, name)) => {
+                chain.truncate(depth + 1);
+                (name, chain)
+            }
             None => {
                 let words = match root {
                     Some(name) => words::root_in_words(name).to_owned(),
                     None => "no root in this dump".to_owned(),
                 };
-                (HolderName::Root(words), self.steps_down(&chain))
+                (HolderName::Root(words), chain)
             }
         }
     }
@@ -195,8 +204,33 @@ impl<'a> Tracer<'a> {
 
     /// The steps of a chain that is ordered upward.
     pub(super) fn steps_down(&self, chain: &[ObjectId]) -> Vec<Step> {
-        let steps = words::steps_down(self.heap, self.input.names, chain);
-        words::shortened(steps.into_iter().map(|(_, step)| step).collect())
+        self.told(chain, words::object)
+    }
+
+    /// The same without the lengths of containers: what it has in common with
+    /// other chains.
+    pub(super) fn kinds_down(&self, chain: &[ObjectId]) -> Vec<Step> {
+        self.told(chain, words::kind)
+    }
+
+    fn told(&self, chain: &[ObjectId], word: Word) -> Vec<Step> {
+        let steps = |chain| words::steps_down_in(self.heap, self.input.names, chain, word);
+        let down: Vec<Step> = match chain.len() {
+            // The middle of a long list says nothing, and is left out before
+            // it costs time.
+            length if length > 2 * TOLD => {
+                let more = Step {
+                    edge: None,
+                    object: words::MORE.to_owned(),
+                };
+                let top = steps(&chain[length - TOLD..]);
+                let bottom = steps(&chain[..=TOLD]).into_iter().skip(1);
+                let all = top.into_iter().map(|(_, step)| step).chain([more]);
+                all.chain(bottom.map(|(_, step)| step)).collect()
+            }
+            _ => steps(chain).into_iter().map(|(_, step)| step).collect(),
+        };
+        words::shortened(down)
     }
 }
 

@@ -220,6 +220,16 @@ fn variable_at(heap: &Heap, owner: ObjectId, held: ObjectId) -> Option<&str> {
 /// `chain` is ordered upward, from an object to what holds it; steps go down
 /// and begin with the topmost object. Each comes with the object it is.
 pub(super) fn steps_down(heap: &Heap, names: &Names, chain: &[ObjectId]) -> Vec<(ObjectId, Step)> {
+    steps_down_in(heap, names, chain, object)
+}
+
+/// The same with another word for each object.
+pub(super) fn steps_down_in(
+    heap: &Heap,
+    names: &Names,
+    chain: &[ObjectId],
+    word: fn(&Heap, &Names, ObjectId) -> String,
+) -> Vec<(ObjectId, Step)> {
     let mut steps = Vec::with_capacity(chain.len());
     let mut above: Option<ObjectId> = None;
     for &id in chain.iter().rev() {
@@ -228,7 +238,7 @@ pub(super) fn steps_down(heap: &Heap, names: &Names, chain: &[ObjectId]) -> Vec<
         }
         let step = Step {
             edge: above.and_then(|above| edge(heap, names, above, id)),
-            object: object(heap, names, id),
+            object: word(heap, names, id),
         };
         steps.push((id, step));
         above = Some(id);
@@ -281,10 +291,12 @@ pub(super) fn of_main(heap: &Heap, names: &Names, main: ObjectId, held: ObjectId
     HolderName::Named(format!("main{variable}"))
 }
 
+/// Stands for what a path goes on with.
+pub(super) const MORE: &str = "…";
+
 /// Steps with each run of the same one shortened to its first and `…`: a
 /// linked list says nothing new after its first node.
 pub(super) fn shortened(steps: Vec<Step>) -> Vec<Step> {
-    const MORE: &str = "…";
     // The first step of a part of a path has lost its edge.
     let continues = |run: &Step, step: &Step| {
         step.object == MORE

@@ -131,7 +131,8 @@ fn holders(args: &DiffArgs, heaps: Vec<Heap>, filter: &Filter) -> Result<Block> 
     let growing = held.growing.iter().map(|ranked| finding(&words, ranked));
     let levelled = held.levelled.iter().map(|ranked| {
         let mut finding = finding(&words, ranked);
-        finding.summary.push_str(" · levelled off");
+        finding.summary.push_str(" · ");
+        finding.summary.push_str(ranked.trend.words());
         finding
     });
     let all = growing.chain(levelled).chain(growers);
