@@ -1,10 +1,10 @@
 //! Findings: what holds what grows, in words. The same for a hunt and for a
 //! diff of dumps; what a rate is per, the caller says.
 
-use crate::held::{Place, Ranked, RankedSite};
+use crate::held::{Place, Ranked, RankedSite, Trend};
 use crate::sources::Sources;
 use rbleak_heap::trace::{Grower, HolderName, Step};
-use rbleak_report::{Finding, Line, Section, Value, json};
+use rbleak_report::{Align, Column, Finding, Line, Row, Section, Table, Value, json};
 use rbleak_units::{Bytes, grouped};
 
 /// How findings are worded.
@@ -50,6 +50,18 @@ pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
             )],
         ));
     }
+    // Only what did not stop is a finding.
+    if let Some(row) = ranked.holder.benign
+        && ranked.trend == Trend::Growing
+    {
+        sections.push(Section::new(
+            "known",
+            [format!(
+                "{}: ordinarily that stops ({}), but here it went on from dump to dump",
+                row.what, row.reason
+            )],
+        ));
+    }
     let main = ranked
         .sites
         .iter()
@@ -76,11 +88,12 @@ pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
             "bytes": ranked.holder.bytes.0,
             "objects_per_request": ranked.objects_per,
             "bytes_per_request": ranked.bytes_per,
+            "known_growth": ranked.holder.benign.map(|row| row.id),
             "trend": ranked.trend.words().replace(' ', "_"),
             "objects_by_dump": sums(ranked, |born| born.0),
             "bytes_by_dump": sums(ranked, |born| born.1),
             "entries_by_dump": ranked.holder.lengths,
-            "accumulators": ranked.holder.accumulators.0,
+            "accumulators": ranked.holder.accumulators.len(),
             "merged_paths": ranked.holder.paths,
             "born_objects_by_dump": ranked.holder.born.iter().map(|b| b.0).collect::<Vec<_>>(),
             "sites": ranked.sites.iter().map(|site| site_data(sources, site)).collect::<Vec<_>>(),
@@ -118,6 +131,50 @@ fn sums(ranked: &Ranked, of: impl Fn(&(u64, u64)) -> u64) -> Vec<u64> {
         sum
     })
     .collect()
+}
+
+/// Growth that is known to stop: named, and no finding.
+pub(crate) fn known_table(words: &Words<'_>, known: &[Ranked]) -> Option<Table> {
+    let row = |ranked: &Ranked| {
+        let row = ranked.holder.benign?;
+        let path = path_words(words, &ranked.holder.name, &ranked.holder.path);
+        Some(Row {
+            cells: vec![
+                ranked.holder.bytes.to_string(),
+                ranked.holder.objects.to_string(),
+                ranked.trend.words().to_owned(),
+                format!("{}: {}", row.what, row.reason),
+            ],
+            data: json!({
+                "known_growth": row.id,
+                "what": row.what,
+                "reason": row.reason,
+                "holder": words.sources.shorten_within(&ranked.holder.name.to_string()),
+                "path": path,
+                "trend": ranked.trend.words().replace(' ', "_"),
+                "objects": ranked.holder.objects.0,
+                "bytes": ranked.holder.bytes.0,
+                "objects_by_dump": sums(ranked, |born| born.0),
+            }),
+        })
+    };
+    let rows: Vec<Row> = known.iter().filter_map(row).collect();
+    let column = |heading: &str, align| Column {
+        heading: heading.to_owned(),
+        align,
+    };
+    (!rows.is_empty()).then(|| Table {
+        key: "known_growth".to_owned(),
+        title: Some("known to fill and stop, and no finding".to_owned()),
+        columns: vec![
+            column("bytes", Align::Right),
+            column("objects", Align::Right),
+            column("", Align::Left),
+            column("what", Align::Left),
+        ],
+        rows,
+        left_out: 0,
+    })
 }
 
 /// An object that grows in place.

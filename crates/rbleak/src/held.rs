@@ -9,9 +9,12 @@ use crate::shell;
 use anyhow::{Context, Result};
 use rbleak_heap::trace::{Grower, Holder, TraceInput, growers, holders, tool_objects};
 use rbleak_heap::{
-    Analysis, Diff, Heap, Identity, Memory, Names, ObjectType, ReadError, ReadOptions, diff,
+    Analysis, Diff, Heap, Identity, Memory, Names, ObjectId, ObjectType, ReadError, ReadOptions,
+    diff,
 };
 use rbleak_units::Bytes;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +36,9 @@ pub(crate) struct Held {
     pub(crate) growing: Vec<Ranked>,
     /// Holders that had grown and stopped, or whose content was replaced.
     pub(crate) levelled: Vec<Ranked>,
+    /// Growth that is known to stop, and has, or may yet: a row of the table of
+    /// `rbleak_heap::trace::BENIGN` each.
+    pub(crate) known: Vec<Ranked>,
     /// Objects that got longer from dump to dump, the fastest first; looked
     /// for only where no new objects explain the growth.
     pub(crate) growers: Vec<Grower>,
@@ -40,6 +46,8 @@ pub(crate) struct Held {
     pub(crate) span: u64,
     /// Holders too small to matter.
     pub(crate) noise: usize,
+    /// Whether any of them is of no kind that is known to stop.
+    pub(crate) is_noise_unknown: bool,
     /// New objects that are rbleak's own.
     pub(crate) own_objects: u64,
     /// Slots that were given to another object between two dumps.
@@ -98,7 +106,16 @@ impl Held {
     /// Whether something is named that grew from dump to dump. Nothing being
     /// named at all is no answer either way.
     pub(crate) fn confirms_growth(&self) -> bool {
-        !self.growing.is_empty() || !self.growers.is_empty() || self.levelled.is_empty()
+        let stopped = !self.levelled.is_empty() || !self.known.is_empty();
+        !self.growing.is_empty() || !self.growers.is_empty() || !stopped
+    }
+}
+
+impl Held {
+    /// Whether all growth there is is known to stop.
+    pub(crate) fn is_all_known(&self) -> bool {
+        let others = self.growing.len() + self.levelled.len() + self.growers.len();
+        !self.known.is_empty() && others == 0 && !self.is_noise_unknown
     }
 }
 
@@ -207,32 +224,75 @@ pub(crate) fn held(evidence: &Evidence, want_growers: bool) -> Result<Held> {
     };
     let bytes: u64 = all.iter().map(|h| h.bytes.0).sum();
     let objects: u64 = all.iter().map(|h| h.objects.0).sum();
-    for holder in all {
+    for Judged { holder, trend } in judged(all, &evidence.counts) {
         let share = ratio(holder.bytes.0, bytes);
-        let trend = trend(&holder, &evidence.counts);
         let small = share < MIN_SHARE && ratio(holder.objects.0, objects) < MIN_SHARE;
         if small || trend == Trend::Single {
             held.noise += 1;
+            held.is_noise_unknown |= !is_excused(&holder, trend);
             continue;
         }
+        let is_known = is_excused(&holder, trend);
         let ranked = rank(heap, holder, trend, share, &evidence.counts);
         match trend {
+            _ if is_known => held.known.push(ranked),
             Trend::Growing => held.growing.push(ranked),
             _ => held.levelled.push(ranked),
         }
     }
+    // A symbol that a list keeps is a name in Ruby's table, too.
+    let follows = |ranked: &Ranked| ranked.holder.benign.is_some_and(|row| row.follows);
+    held.growing.sort_by_key(follows);
     Ok(held)
+}
+
+struct Judged {
+    holder: Holder,
+    trend: Trend,
+}
+
+/// Holders and how they went, the largest first. What is of one kind of growth
+/// that is known to stop is judged together: a table of symbols takes in what
+/// is new at different places, and no place by itself tells whether it goes on.
+/// What goes on by itself stays by itself.
+fn judged(holders: Vec<Holder>, counts: &[u64]) -> Vec<Judged> {
+    let mut judged = Vec::with_capacity(holders.len());
+    let mut known: BTreeMap<&str, Vec<Holder>> = BTreeMap::new();
+    for holder in holders {
+        let trend = trend(&holder, counts);
+        match holder.benign {
+            Some(row) if trend != Trend::Growing || is_excused(&holder, trend) => {
+                known.entry(row.id).or_default().push(holder);
+            }
+            _ => judged.push(Judged { holder, trend }),
+        }
+    }
+    for holder in known.into_values().filter_map(Holder::joined) {
+        let trend = trend(&holder, counts);
+        judged.push(Judged { holder, trend });
+    }
+    // Stable: what is equally large stays in the order it came in.
+    judged.sort_by_key(|judged| Reverse((judged.holder.bytes, judged.holder.objects)));
+    judged
+}
+
+/// Whether a holder's growth is of a kind that is known to stop, and nothing
+/// says that this does not: it has stopped, may go on for now, or two dumps
+/// cannot tell.
+fn is_excused(holder: &Holder, trend: Trend) -> bool {
+    holder.benign.is_some()
+        && (trend != Trend::Growing || holder.is_within || holder.born.len() < 3)
 }
 
 /// Old objects that got longer, but for those on which new ones hang: they are
 /// holders.
 fn growers_besides(input: &TraceInput<'_>, holders: &[Holder]) -> Vec<Grower> {
-    let mut found = growers(input, MAX_GROWERS + holders.len());
-    found.retain(|grower| {
-        holders
-            .iter()
-            .all(|holder| holder.accumulator != Some(grower.id))
-    });
+    let holding: HashSet<ObjectId> = holders
+        .iter()
+        .flat_map(|holder| holder.accumulators.iter().copied())
+        .collect();
+    let mut found = growers(input, MAX_GROWERS + holding.len());
+    found.retain(|grower| !holding.contains(&grower.id));
     found.truncate(MAX_GROWERS);
     let most = found.first().map_or(0, |grower| grower.bytes);
     let least = (MIN_SHARE * most as f64).max(MIN_GROWTH as f64);

@@ -4,6 +4,7 @@
 //! from a root, and with that to one cluster: what clusters hold adds up, and
 //! what two owners share counts with the nearer.
 
+use super::benign::{Benign, Known};
 use super::cluster::{Cluster, Signature, merge_similar};
 use super::reach::Parent;
 use super::tracer::Tracer;
@@ -12,7 +13,7 @@ use crate::names::{CodeLocation, Names};
 use crate::{Heap, ObjectId, ObjectType, Origin, SiteId, origin};
 use rbleak_units::{Address, Bytes, Objects, grouped};
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::BuildHasher;
@@ -97,12 +98,16 @@ pub struct Holder {
     /// The old object on which the new ones hang (one of several where the
     /// holder has many, such as a Hash of Arrays).
     pub accumulator: Option<ObjectId>,
-    /// How many old objects they hang on.
-    pub accumulators: Objects,
+    /// All old objects on which they hang.
+    pub accumulators: Vec<ObjectId>,
     /// How many different paths the cluster has, similar ones merged.
     pub paths: u64,
     /// Entries of the accumulators (Hashes and Arrays) in each dump, together.
     pub lengths: Vec<Option<u64>>,
+    /// What it is of the growth that is known to stop, if it is any.
+    pub benign: Option<&'static Benign>,
+    /// Whether that may go on for now: see [`Benign`].
+    pub is_within: bool,
     /// Objects new since the first dump.
     pub objects: Objects,
     /// Their shallow size.
@@ -147,16 +152,43 @@ pub fn holders(input: &TraceInput<'_>) -> Vec<Holder> {
         let cluster = Cluster { way, ..cluster };
         clusters.entry(signature).or_default().add(cluster);
     }
+    let known = Known::default();
     let mut found: Vec<Holder> = merge_similar(clusters)
         .into_iter()
-        .map(|(signature, cluster)| tracer.holder(signature.name, cluster))
+        .map(|(signature, cluster)| tracer.holder(&known, signature.name, cluster))
         .collect();
-    found.sort_by(|a, b| {
-        (b.bytes, b.objects)
-            .cmp(&(a.bytes, a.objects))
-            .then_with(|| (&a.name, &a.path).cmp(&(&b.name, &b.path)))
-    });
+    found.sort_by(largest_first);
     found
+}
+
+/// The larger of two holders first.
+fn largest_first(a: &Holder, b: &Holder) -> Ordering {
+    (b.bytes, b.objects)
+        .cmp(&(a.bytes, a.objects))
+        .then_with(|| (&a.name, &a.path).cmp(&(&b.name, &b.path)))
+}
+
+impl Holder {
+    /// Several holders as one, which is called after the first.
+    pub fn joined(holders: impl IntoIterator<Item = Holder>) -> Option<Holder> {
+        let mut holders = holders.into_iter();
+        let mut all = holders.next()?;
+        for other in holders {
+            all.accumulators.extend(other.accumulators);
+            all.paths += other.paths;
+            all.objects.0 += other.objects.0;
+            all.bytes += other.bytes;
+            all.is_within &= other.is_within;
+            for (sum, born) in all.born.iter_mut().zip(other.born) {
+                sum.0 += born.0;
+                sum.1 += born.1;
+            }
+            // Of different containers: their sum says nothing.
+            all.lengths.fill(None);
+            all.sites.extend(other.sites);
+        }
+        Some(all)
+    }
 }
 
 /// Points that must have the same path, as one before any is named: of a Hash
@@ -270,7 +302,9 @@ impl Tracer<'_> {
         below.filter(|id| self.input.first_seen[id.index()] == 0)
     }
 
-    fn holder(&self, name: HolderName, cluster: Cluster) -> Holder {
+    fn holder(&self, known: &Known, name: HolderName, cluster: Cluster) -> Holder {
+        let benign = Benign::of(self, known, &name, &cluster.way, &cluster.ids);
+        let is_within = benign.is_some_and(|row| row.is_within(self, known, &cluster.accumulators));
         let mut born = vec![(0, 0); self.input.heaps.len()];
         for &id in &cluster.ids {
             let (objects, bytes) = &mut born[usize::from(self.input.first_seen[id.index()])];
@@ -292,11 +326,13 @@ impl Tracer<'_> {
             path: words::shortened(path),
             lengths: self.lengths(&cluster.accumulators),
             accumulator: cluster.way.first().copied(),
-            accumulators: Objects(many as u64),
+            accumulators: cluster.accumulators,
             paths: cluster.paths,
             objects: Objects(cluster.ids.len() as u64),
             bytes: Bytes(cluster.bytes),
             born,
+            benign,
+            is_within,
             sites: self.sites(&cluster.ids),
         }
     }

@@ -6,6 +6,7 @@
 //! constant, a class-level instance variable, a global, a closure. This module
 //! must not know requests, rates or how a finding is shown.
 
+mod benign;
 mod cluster;
 mod grower;
 mod holder;
@@ -15,6 +16,7 @@ mod reach;
 mod tracer;
 pub(crate) mod words;
 
+pub use benign::{Benign, ROWS as BENIGN};
 pub use cluster::SIMILAR;
 pub use grower::{Grower, growers};
 pub use holder::{Holder, HolderName, HolderSite, Step, TraceInput, holders};

@@ -3,7 +3,7 @@
 use crate::cli::{DiffArgs, DiffFormat, Format, GroupArg, IdentityArg};
 use crate::exit::ExitStatus;
 use crate::files::write_atomically;
-use crate::findings::{Words, finding, grower_finding};
+use crate::findings::{Words, finding, grower_finding, known_table};
 use crate::held::{Evidence, held, read_names};
 use crate::shell;
 use crate::sources::Sources;
@@ -77,7 +77,12 @@ pub(crate) fn run(args: &DiffArgs) -> Result<ExitStatus> {
     // Growth by kind has no objects to follow.
     if args.holders && told.is_growth && !found.compacted() {
         drop(found);
-        told.document.push(holders(args, heaps, &filter)?);
+        let holders = holders(args, heaps, &filter)?;
+        told.is_growth = !holders.is_all_known;
+        holders
+            .blocks
+            .into_iter()
+            .for_each(|block| told.document.push(block));
     }
     shell::show(&told.document, format_of(args), args.output.as_deref())?;
     Ok(if told.is_growth {
@@ -94,8 +99,15 @@ fn format_of(args: &DiffArgs) -> Format {
     }
 }
 
+/// Who holds what is new.
+struct Holders {
+    blocks: Vec<Block>,
+    /// Whether it is known to fill and stop, all of it.
+    is_all_known: bool,
+}
+
 /// Who holds what is new, as a hunt says it; rates are per dump.
-fn holders(args: &DiffArgs, heaps: Vec<Heap>, filter: &Filter) -> Result<Block> {
+fn holders(args: &DiffArgs, heaps: Vec<Heap>, filter: &Filter) -> Result<Holders> {
     let names = match &args.names {
         Some(path) => read_names(path)?,
         None => Names::default(),
@@ -136,7 +148,12 @@ fn holders(args: &DiffArgs, heaps: Vec<Heap>, filter: &Filter) -> Result<Block> 
         finding
     });
     let all = growing.chain(levelled).chain(growers);
-    Ok(Block::Findings(all.take(limit).collect()))
+    let mut blocks = vec![Block::Findings(all.take(limit).collect())];
+    blocks.extend(known_table(&words, &held.known).map(Block::Table));
+    Ok(Holders {
+        blocks,
+        is_all_known: held.is_all_known(),
+    })
 }
 
 /// Where rbleak's agent lay, if the dump is one of a run: what was allocated

@@ -1,7 +1,7 @@
 //! What a hunt found, as a document.
 
 use super::diagnose::Diagnosis;
-use crate::findings::{Words, finding, grower_finding};
+use crate::findings::{Words, finding, grower_finding, known_table};
 use crate::run::{AppFacts, LoadFacts};
 use crate::sources::Sources;
 use rbleak_heap::trace::HolderName;
@@ -74,6 +74,9 @@ pub(crate) fn document(told: &Told<'_>) -> Document {
     let not_shown = many - findings.len();
     if !findings.is_empty() {
         document.push(Block::Findings(findings));
+    }
+    if let Some(known) = known_table(&words, &told.diagnosis.held.known) {
+        document.push(Block::Table(known));
     }
     let tail = tail(told, not_shown);
     if !tail.is_empty() {
