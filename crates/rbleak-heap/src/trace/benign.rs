@@ -339,34 +339,49 @@ fn is_template_cache(class: &str) -> bool {
         || (class.starts_with("ActionView::") && class.ends_with("Resolver"))
 }
 
-/// Whether what is new was made by loading files: in a file that had made
-/// nothing before, or where files are required.
+/// Whether what is new was made by loading files: in one that was loaded then,
+/// or where files are required.
 fn is_loaded(seen: &Seen<'_>) -> bool {
     let (heap, input) = (seen.heap(), seen.tracer.input);
-    let files = seen.known.files.get_or_init(|| {
-        let before = &input.heaps[..input.heaps.len() - 1];
-        let files = |heap: &Heap| {
-            let files = heap
-                .sites()
-                .map(|site| heap.site_info(site).file.to_owned());
-            files.collect()
-        };
-        before.iter().map(files).collect()
-    });
+    let files = seen.known.files.get_or_init(|| loaded_files(seen.tracer));
     let mut traced = 0_u64;
     let mut loaded = 0_u64;
     for &id in seen.ids {
         let Some(site) = heap.site(id) else { continue };
         let site = heap.site_info(site);
-        let before = &files[usize::from(input.first_seen[id.index()]) - 1];
         // An app may have a method `load` of its own.
         let is_required = origin(site.file) != Origin::App
             && matches!(site.method, Some("require" | "require_relative" | "load"));
-        let is_new = site.file.starts_with('/') && !before.contains(site.file);
+        let in_file = || files[usize::from(input.first_seen[id.index()])].contains(site.file);
         traced += 1;
-        loaded += u64::from(is_required || is_new);
+        loaded += u64::from(is_required || in_file());
     }
     traced > 0 && loaded as f64 >= MOST * traced as f64
+}
+
+/// For each dump the files that were loaded since the one before: no object
+/// known then was made there, and now there is a definition.
+fn loaded_files(tracer: &Tracer<'_>) -> Vec<FxHashSet<String>> {
+    let (heap, input) = (tracer.heap, tracer.input);
+    let before: Vec<FxHashSet<&str>> = input
+        .heaps
+        .iter()
+        .map(|heap| heap.sites().map(|site| heap.site_info(site).file).collect())
+        .collect();
+    let mut loaded = vec![FxHashSet::default(); input.heaps.len()];
+    for id in heap.ids() {
+        let first_seen = usize::from(input.first_seen[id.index()]);
+        let is_definition = words::is_module(heap, id) || is_imemo(heap, id, &["ment", "cref"]);
+        if first_seen == 0 || !is_definition {
+            continue;
+        }
+        let Some(site) = heap.site(id) else { continue };
+        let file = heap.site_info(site).file;
+        if file.starts_with('/') && !before[first_seen - 1].contains(file) {
+            loaded[first_seen].insert(file.to_owned());
+        }
+    }
+    loaded
 }
 
 fn caches_and_code(heap: &Heap) -> (u64, u64) {
