@@ -9,6 +9,10 @@ module RbleakAgent__
     INSTANCES = 32
     # How many are looked at for it: strings, say, have none as a rule.
     LOOKS = 1_000
+    # Hashes with more entries are collections, whose keys say little; so many
+    # values are named at most, as those of parsed JSON are many.
+    ENTRIES = 32
+    VALUES = 20_000
     # Of structs all have the same members, but not the same values.
     STRUCTS = 8
 
@@ -32,6 +36,8 @@ module RbleakAgent__
 
     def initialize(path)
       @path = path
+      # Values named by their keys.
+      @values = 0
     end
 
     def write(threads)
@@ -62,6 +68,7 @@ module RbleakAgent__
       everything = ->(_) { true }
       named = Named.new(everything) do |kind, holder, name, value|
         emit(kind: kind, module: holder && Core.address(holder), name: name, value: Core.address(value))
+        symbol_keys(value)
       end
       named.each_of_modules
       named.each_global
@@ -153,6 +160,26 @@ module RbleakAgent__
       emit({ kind: kind, object: Core.address(object), location: "#{file}:#{line}" }.merge(more))
     end
 
+    HASH_EACH = Hash.instance_method(:each_pair)
+    SYMBOL_INSPECT = Symbol.instance_method(:inspect)
+
+    # Symbols are no references in a dump, so that nothing there says under which
+    # a value is. Strings are, and what they say stays in the dump. Only of
+    # Hashes that a variable has: a walk over the heap meets those of compiled
+    # code, too, whose values are no objects, and asking for one is a crash.
+    def symbol_keys(hash)
+      return unless Hash === hash # rubocop:disable Style/CaseEquality
+      return if @values >= VALUES || Core::HASH_LENGTH.bind_call(hash) > ENTRIES
+
+      address = nil
+      HASH_EACH.bind_call(hash) do |key, value|
+        next if Core.class_of(key) != Symbol || plain?(value)
+
+        @values += 1
+        emit(kind: "hash_key", object: address ||= Core.address(hash), name: SYMBOL_INSPECT.bind_call(key), value: Core.address(value))
+      end
+    end
+
     def instance(object)
       klass = Core.class_of(object)
       looked = (@looked[klass] += 1)
@@ -185,6 +212,7 @@ module RbleakAgent__
         next if plain?(value)
 
         emit(kind: "ivar", object: address, class: class_address, name: variable, value: Core.address(value))
+        symbol_keys(value)
       end
     end
   end

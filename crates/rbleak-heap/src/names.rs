@@ -17,6 +17,7 @@ use std::io::{self, BufRead};
 pub struct Names {
     values: FxHashMap<Address, Vec<Box<str>>>,
     ivars: FxHashMap<(Address, Address), Box<str>>,
+    symbol_keys: FxHashMap<(Address, Address), Box<str>>,
     variables_by_class: FxHashMap<Address, Vec<Box<str>>>,
     code: FxHashMap<Address, CodeLocation>,
     own: FxHashSet<Address>,
@@ -59,6 +60,12 @@ enum Entry {
     Proc {
         object: Hex,
         location: Option<Box<str>>,
+    },
+    /// A value of a Hash whose key is a symbol.
+    HashKey {
+        object: Hex,
+        name: Box<str>,
+        value: Hex,
     },
     Thread {
         object: Hex,
@@ -133,6 +140,13 @@ impl Names {
             } => {
                 self.ivars.insert((object.0, value.0), name);
             }
+            Entry::HashKey {
+                object,
+                name,
+                value,
+            } => {
+                self.symbol_keys.insert((object.0, value.0), name);
+            }
             Entry::ClassIvars { class, held, mixed } => {
                 if !mixed {
                     self.variables_by_class.insert(class.0, held);
@@ -182,6 +196,12 @@ impl Names {
     /// this very pair.
     pub fn ivar(&self, object: Address, value: Address) -> Option<&str> {
         self.ivars.get(&(object, value)).map(AsRef::as_ref)
+    }
+
+    /// The key under which the Hash at `hash` holds `value`, if it is a symbol
+    /// and the agent saw this very pair: `:sold`.
+    pub fn symbol_key(&self, hash: Address, value: Address) -> Option<&str> {
+        self.symbol_keys.get(&(hash, value)).map(AsRef::as_ref)
     }
 
     /// The instance variables of a class's instances, or the members of a
@@ -238,6 +258,7 @@ mod tests {
 {"kind":"global","name":"$seen","value":"0x30"}
 {"kind":"ivar","object":"0x40","class":"0x18","name":"@token","value":"0x48"}
 {"kind":"thread_local","thread":"0x60","name":"Thread.current[:leak]","value":"0x68"}
+{"kind":"hash_key","object":"0x50","name":":sold","value":"0x58"}
 {"kind":"class_ivars","class":"0x18","class_name":"Leaky::Session","names":["@id","@token"],"held":["@token"]}
 {"kind":"struct_members","class":"0x19","members":["id","title"],"held":["title"]}
 {"kind":"struct_members","class":"0x1a","members":["id","title"],"held":["title"],"mixed":true}
@@ -261,6 +282,11 @@ mod tests {
         assert_eq!(names.find("STORE"), []);
         assert_eq!(names.of_value(address(0x30)), Some("$seen"));
         assert_eq!(names.ivar(address(0x40), address(0x48)), Some("@token"));
+        assert_eq!(
+            names.symbol_key(address(0x50), address(0x58)),
+            Some(":sold")
+        );
+        assert_eq!(names.symbol_key(address(0x58), address(0x50)), None);
         assert_eq!(names.of_value(address(0x68)), Some("Thread.current[:leak]"));
         let variables = |class| names.variables_of_class(address(class));
         assert_eq!(variables(0x18), Some(&["@token".into()][..]));

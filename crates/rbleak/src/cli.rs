@@ -310,6 +310,9 @@ pub(crate) struct PathArgs {
     /// All paths to the objects of a class or line as one tree, not the most common one
     #[arg(long, conflicts_with = "object")]
     pub(crate) all: bool,
+    /// Show what Strings say that are keys of Hashes on the path of one object
+    #[arg(long, conflicts_with_all = ["class", "site"])]
+    pub(crate) show_values: bool,
     /// Lines of a path or tree at most; 0 for all
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub(crate) limit: usize,

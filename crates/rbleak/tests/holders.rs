@@ -1,9 +1,11 @@
-//! `rbleak hunt` on one small script for each kind of holder: what holds the
-//! leak comes first, in the words of Ruby.
+//! `rbleak hunt` on one small script for each kind of holder, and `rbleak diff`
+//! on the dumps of that hunt: what holds the leak comes first, in the words of
+//! Ruby.
 
 mod common;
 
 use common::{Bench, app, needs};
+use serde_json::Value;
 
 /// A script and what its hunt must say.
 struct Kind {
@@ -23,7 +25,8 @@ fn check(kind: &Kind) {
     needs("ruby");
     let script = app("kinds").join(kind.script);
     let directory = app("kinds");
-    let answer = Bench::new().run(&[
+    let bench = Bench::new();
+    let answer = bench.run(&[
         "hunt",
         "--quiet",
         "--no-bundler",
@@ -37,15 +40,31 @@ fn check(kind: &Kind) {
         kind.each,
     ]);
     assert_eq!(answer.status, 1, "{}\n{}", answer.stdout, answer.stderr);
-    let json = answer.json();
+    is_first(kind, &answer.json());
+    let run = bench.only_run();
+    let run = run.to_str().expect("UTF-8");
+    let answer = bench.run(&["diff", "--holders", "--format", "json", run]);
+    assert_eq!(answer.status, 1, "{}\n{}", answer.stdout, answer.stderr);
+    is_first(kind, &answer.json());
+}
+
+/// Whether the first finding is what leaks.
+fn is_first(kind: &Kind, json: &Value) {
+    // A hunt shortens paths below the app's folder, a diff those below here.
+    let folder = app("kinds");
+    let folder = format!("{}/", folder.to_str().expect("UTF-8"));
     let found = &json["findings"][0];
-    assert_eq!(found["holder"], kind.holder, "{json:#}");
+    let holder = found["holder"].as_str().expect("a holder");
+    assert_eq!(holder.replace(&folder, ""), kind.holder, "{json:#}");
     let path = found["path"].as_str().expect("a path");
-    assert_eq!(without_lengths(path), kind.path, "{json:#}");
+    let path = without_lengths(path);
+    assert_eq!(path.replace(&folder, ""), kind.path, "{json:#}");
+    assert_eq!(found["trend"], "growing", "{json:#}");
     let share = found["share"].as_f64().expect("a share");
     assert!(share > 0.9, "{json:#}");
     let site = &found["sites"][0];
-    assert_eq!(site["file"], kind.script, "{json:#}");
+    let file = site["file"].as_str().expect("a file");
+    assert_eq!(file.replace(&folder, ""), kind.script, "{json:#}");
     assert_eq!(site["line"], kind.line, "{json:#}");
 }
 
@@ -187,7 +206,7 @@ fn subscribers_that_stay() {
         script: "subscribers.rb",
         each: "Bus.call",
         holder: "Bus::MAIN",
-        path: "Bus::MAIN → Bus → @subscribers → Hash (1) → Array (…) → Proc subscribers.rb:15 → captures → String",
+        path: "Bus::MAIN → Bus → @subscribers → Hash (1) → [a String key] → Array (…) → Proc subscribers.rb:15 → captures → String",
         line: 14,
     });
 }
@@ -242,7 +261,7 @@ fn a_list_in_a_hash_of_an_instance() {
         script: "deep.rb",
         each: "Tracker.call",
         holder: "Tracker::INSTANCE",
-        path: "Tracker::INSTANCE → Tracker → @by_page → Hash (2) → Array (…) → Tracker::Visit → @page → String",
+        path: "Tracker::INSTANCE → Tracker → @by_page → Hash (2) → [a String key] → Array (…) → Tracker::Visit → @page → String",
         line: 14,
     });
 }
@@ -253,7 +272,7 @@ fn a_list_many_objects_below_a_constant() {
         script: "deeper.rb",
         each: "Shop.call",
         holder: "Shop::STORE",
-        path: "Shop::STORE → Shop::Store → @sections → Array (1) → Shop::Section → .shelves → Array (1) → Shop::Shelf → @items → Hash (1) → Array (…) → String",
+        path: "Shop::STORE → Shop::Store → @sections → Array (1) → Shop::Section → .shelves → Array (1) → Shop::Shelf → @items → Hash (1) → [:sold] → Array (…) → String",
         line: 11,
     });
 }

@@ -1,7 +1,7 @@
 //! Dominators in a Rubyist's words.
 
 use super::dominators::{Dominator, Dominators};
-use crate::trace::{Parent, Reach, Step, root_in_words, words};
+use crate::trace::{Parent, Reach, Step, entries, root_in_words, words};
 use crate::{ObjectId, ObjectType};
 use std::cell::OnceCell;
 
@@ -9,6 +9,8 @@ use std::cell::OnceCell;
 const MAX_CLIMB: usize = 16;
 /// References followed at most where dominators lead to no name.
 const MAX_WAY: usize = 10_000;
+/// References of a Hash that are searched for a key at most.
+const MAX_ENTRIES: usize = 4096;
 /// Steps told at either end of a long way.
 const TOLD: usize = 16;
 
@@ -67,7 +69,11 @@ impl<'d> Places<'d> {
         if words::is_proc(input.heap, above) {
             return Some("captures".to_owned());
         }
-        words::edge(input.heap, input.names, above, id)
+        words::edge(input.heap, input.names, above, id).or_else(|| {
+            // Asked for each entry of a large Hash, that would be quadratic.
+            let is_small = input.heap.references(above).len() <= MAX_ENTRIES;
+            is_small.then(|| entries::label(input.heap, input.names, above, id))?
+        })
     }
 
     /// Where a dominator is kept.

@@ -311,8 +311,12 @@ impl Tracer<'_> {
             *objects += 1;
             *bytes += self.heap.shallow_size(id).0;
         }
-        let mut path = self.steps_down(&cluster.way);
         let many = cluster.accumulators.len();
+        // The key of one of many would mislead.
+        let mut path = match many {
+            0 | 1 => self.steps_down(&cluster.way),
+            _ => self.steps_of_many(&cluster.way),
+        };
         if let (Some(last), Some(&id)) = (path.last_mut(), cluster.way.first())
             && many > 1
             && last.object != words::MORE

@@ -8,6 +8,7 @@
 
 mod benign;
 mod cluster;
+pub(crate) mod entries;
 mod grower;
 mod holder;
 mod path_tree;
@@ -18,6 +19,7 @@ pub(crate) mod words;
 
 pub use benign::{Benign, ROWS as BENIGN};
 pub use cluster::SIMILAR;
+pub use entries::{HashEntry, hash_entry};
 pub use grower::{Grower, growers};
 pub use holder::{Holder, HolderName, HolderSite, Step, TraceInput, holders};
 pub use path_tree::{PathRow, PathTree};

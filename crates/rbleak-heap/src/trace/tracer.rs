@@ -9,8 +9,8 @@ use rbleak_units::Objects;
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 
-/// What an object on a path is called.
-type Word = fn(&Heap, &Names, ObjectId) -> String;
+/// The steps of a chain.
+type Down = fn(&Heap, &Names, &[ObjectId]) -> Vec<(ObjectId, Step)>;
 
 /// Steps searched at most from objects up to names, over all objects: enough
 /// for a list of a million nodes, and for a million objects near their names.
@@ -204,17 +204,22 @@ impl<'a> Tracer<'a> {
 
     /// The steps of a chain that is ordered upward.
     pub(super) fn steps_down(&self, chain: &[ObjectId]) -> Vec<Step> {
-        self.told(chain, words::object)
+        self.told(chain, words::steps_down)
     }
 
-    /// The same without the lengths of containers: what it has in common with
+    /// The same of one chain that stands for many: without keys.
+    pub(super) fn steps_of_many(&self, chain: &[ObjectId]) -> Vec<Step> {
+        self.told(chain, words::steps_of_many)
+    }
+
+    /// The same without lengths of containers and keys: what it has in common with
     /// other chains.
     pub(super) fn kinds_down(&self, chain: &[ObjectId]) -> Vec<Step> {
-        self.told(chain, words::kind)
+        self.told(chain, words::kinds_down)
     }
 
-    fn told(&self, chain: &[ObjectId], word: Word) -> Vec<Step> {
-        let steps = |chain| words::steps_down_in(self.heap, self.input.names, chain, word);
+    fn told(&self, chain: &[ObjectId], down: Down) -> Vec<Step> {
+        let steps = |chain| down(self.heap, self.input.names, chain);
         let down: Vec<Step> = match chain.len() {
             // The middle of a long list says nothing, and is left out before
             // it costs time.

@@ -1,6 +1,6 @@
 //! Objects and references in a Rubyist's words.
 
-use super::{HolderName, Step};
+use super::{HolderName, Step, entries};
 use crate::names::Names;
 use crate::{Heap, ObjectId, ObjectType};
 use rbleak_units::grouped;
@@ -220,14 +220,31 @@ fn variable_at(heap: &Heap, owner: ObjectId, held: ObjectId) -> Option<&str> {
 /// `chain` is ordered upward, from an object to what holds it; steps go down
 /// and begin with the topmost object. Each comes with the object it is.
 pub(super) fn steps_down(heap: &Heap, names: &Names, chain: &[ObjectId]) -> Vec<(ObjectId, Step)> {
-    steps_down_in(heap, names, chain, object)
+    let edge = |heap: &Heap, names: &Names, above, id| {
+        edge(heap, names, above, id).or_else(|| entries::label(heap, names, above, id))
+    };
+    steps_down_in(heap, names, chain, edge, object)
 }
 
-/// The same with another word for each object.
-pub(super) fn steps_down_in(
+/// The same without keys of Hashes, for one way of many.
+pub(super) fn steps_of_many(
     heap: &Heap,
     names: &Names,
     chain: &[ObjectId],
+) -> Vec<(ObjectId, Step)> {
+    steps_down_in(heap, names, chain, edge, object)
+}
+
+/// The same as it is compared: without lengths of containers and keys.
+pub(super) fn kinds_down(heap: &Heap, names: &Names, chain: &[ObjectId]) -> Vec<(ObjectId, Step)> {
+    steps_down_in(heap, names, chain, edge, kind)
+}
+
+fn steps_down_in(
+    heap: &Heap,
+    names: &Names,
+    chain: &[ObjectId],
+    edge: fn(&Heap, &Names, ObjectId, ObjectId) -> Option<String>,
     word: fn(&Heap, &Names, ObjectId) -> String,
 ) -> Vec<(ObjectId, Step)> {
     let mut steps = Vec::with_capacity(chain.len());

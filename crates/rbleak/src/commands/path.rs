@@ -6,8 +6,8 @@ use crate::inputs::{self, Which};
 use crate::memory;
 use crate::shell;
 use anyhow::{Context, Result, anyhow, bail};
-use rbleak_heap::trace::{HolderName, PathRow, PathTo, PathTree, Paths};
-use rbleak_heap::{Analysis, Heap, Names, ObjectId, ReadOptions};
+use rbleak_heap::trace::{HashEntry, HolderName, PathRow, PathTo, PathTree, Paths, hash_entry};
+use rbleak_heap::{Analysis, Detail, Heap, Names, ObjectId, ObjectType, ReadOptions};
 use rbleak_report::{Block, Document, Finding, Note, Section, Value, json};
 use rbleak_units::{Address, Bytes, Objects, grouped};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,13 @@ pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
     let none = Names::default();
     let paths = Paths::new(&heap, names.as_ref().unwrap_or(&none));
     document.push(Block::Findings(vec![match (&target, ids.as_slice()) {
-        (Target::Object(_), &[id]) => one(&heap, id, paths.to(id).as_ref(), args.limit),
+        (Target::Object(_), &[id]) => {
+            let mut path = paths.to(id);
+            if let (true, Some(path)) = (args.show_values, &mut path) {
+                show_keys(&heap, names.as_ref().unwrap_or(&none), path, &args.dump)?;
+            }
+            one(&heap, id, path.as_ref(), args.limit)
+        }
         _ => many(&target, &heap, &ids, &paths.tree(ids.iter().copied()), args),
     }]));
     for note in notes(names.as_ref()) {
@@ -47,8 +53,51 @@ pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
     Ok(ExitStatus::Clean)
 }
 
-/// Refuses what would lose data.
+/// Characters of a key that are shown at most.
+const MAX_KEY: usize = 60;
+
+/// Says what the keys of Hashes on a path are: a second look at the dump.
+fn show_keys(heap: &Heap, names: &Names, path: &mut PathTo, dump: &Path) -> Result<()> {
+    let keys: Vec<(usize, Address)> = path
+        .steps
+        .windows(2)
+        .enumerate()
+        .filter_map(|(at, pair)| match pair {
+            [(hash, _), (held, step)] if step.edge.as_ref()?.starts_with('[') => {
+                match hash_entry(heap, names, *hash, *held)? {
+                    HashEntry::ValueOf(key) => Some((at + 1, heap.address(key))),
+                    HashEntry::Key => None,
+                }
+            }
+            _ => None,
+        })
+        .collect();
+    let addresses: Vec<Address> = keys.iter().map(|(_, address)| *address).collect();
+    let found = Detail::find(dump, &ReadOptions::default(), &addresses)?;
+    for (at, address) in keys {
+        let Some(value) = found.get(&address).and_then(|d| d.value.as_deref()) else {
+            continue;
+        };
+        let mut text: String = value.chars().take(MAX_KEY).collect();
+        if text.len() < value.len() {
+            text.push('…');
+        }
+        let is_symbol = heap
+            .find(address)
+            .is_some_and(|id| heap.object_type(id) == ObjectType::Symbol);
+        path.steps[at].1.edge = Some(match is_symbol {
+            true => format!("[:{text}]"),
+            false => format!("[{text:?}]"),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses what would lose data, or cannot work.
 fn check(args: &PathArgs) -> Result<()> {
+    if args.show_values && args.dump == Path::new("-") {
+        bail!("--show-values reads the dump a second time, which stdin cannot be: give a file");
+    }
     let Some(output) = &args.output else {
         return Ok(());
     };
