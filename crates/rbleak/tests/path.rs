@@ -257,3 +257,54 @@ fn an_output_is_never_written_over_an_input() {
             .contains("held by")
     );
 }
+
+/// Three Hashes, with a String, a Symbol and a class as key.
+#[test]
+fn keys_of_hashes_are_named_and_shown_on_request() {
+    let bench = Bench::new();
+    let dump = bench.home.path().join("A.ndjson");
+    let hash = |at: &str, key: &str, value: &str| {
+        format!(
+            r#"{{"address":"{at}", "type":"HASH", "class":"0x1028", "size":1, "references":["{key}", "{value}"], "memsize":168}}
+"#
+        )
+    };
+    let text = format!(
+        r#"{{"type":"ROOT", "root":"vm", "references":["0x1000"]}}
+{{"address":"0x1000", "type":"CLASS", "class":"0x1000", "name":"Foo", "references":["0x2000"], "memsize":500}}
+{{"address":"0x1028", "type":"CLASS", "class":"0x1000", "name":"Hash", "memsize":500}}
+{{"address":"0x1050", "type":"CLASS", "class":"0x1000", "name":"String", "memsize":500}}
+{{"address":"0x1078", "type":"CLASS", "class":"0x1000", "name":"Symbol", "memsize":500}}
+{}{}{}{{"address":"0x3000", "type":"STRING", "class":"0x1050", "value":"secret \"key\"", "memsize":40}}
+{{"address":"0x3028", "type":"SYMBOL", "class":"0x1078", "value":"made_late", "memsize":40}}
+{{"address":"0x3050", "type":"STRING", "class":"0x1050", "value":"x", "memsize":40}}
+"#,
+        hash("0x2000", "0x3000", "0x2028"),
+        hash("0x2028", "0x3028", "0x2050"),
+        hash("0x2050", "0x1000", "0x3050"),
+    );
+    std::fs::write(&dump, text).expect("a file");
+    let path = |more: &[&str]| {
+        let answer = bench.run(&[&["path", "A.ndjson", "0x3050"], more].concat());
+        assert_eq!(answer.status, 0, "{}", answer.stderr);
+        answer.stdout
+    };
+    let text = path(&[]);
+    for words in ["[a String key]", "[a Symbol key]", "[Foo]"] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+    let text = path(&["--show-values"]);
+    for words in [r#"["secret \"key\""]"#, "[:made_late]"] {
+        assert!(text.contains(words), "{text}");
+    }
+    let text = bench.run(&["show", "A.ndjson", "0x2000"]).stdout;
+    assert!(
+        text.contains("[a String key]") && text.contains("a key"),
+        "{text}"
+    );
+    assert!(!text.contains("secret"), "{text}");
+    bench
+        .run(&["path", "-", "0x3050", "--show-values"])
+        .assert_refused("--show-values reads the dump a second time");
+}

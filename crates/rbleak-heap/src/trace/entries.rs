@@ -90,6 +90,9 @@ pub(crate) fn label(heap: &Heap, names: &Names, hash: ObjectId, held: ObjectId) 
 }
 
 fn key_in_words(heap: &Heap, key: ObjectId) -> String {
+    if let Some(name) = heap.name(key) {
+        return format!("[{name}]");
+    }
     let class = heap.class_name(key);
     let article = match class.starts_with(['A', 'E', 'I', 'O', 'U']) {
         true => "an",
