@@ -79,12 +79,16 @@ fn plain_search(heap: &Heap) -> BTreeMap<ObjectId, (usize, usize)> {
 fn assert_shortest(heap: &Heap) {
     let plain = plain_search(heap);
     let reach = Reach::new(heap, &Names::default());
-    assert_eq!(reach.order().len(), plain.len());
+    // What only lists of finalizers lead to comes last, and no root leads there.
+    let (rooted, finalizers) = reach.order().split_at(plain.len());
+    let begins = |id: &ObjectId| reach.parent(*id) == Parent::Finalizers;
+    assert!(finalizers.first().is_none_or(begins));
+    assert!(finalizers.iter().all(|id| !plain.contains_key(id)));
     let mut steps: BTreeMap<ObjectId, usize> = BTreeMap::new();
-    for &id in reach.order() {
+    for &id in rooted {
         let (round, expected) = plain[&id];
         let above = match reach.parent(id) {
-            Parent::Unreached => panic!("in the order and not reached"),
+            other @ (Parent::Unreached | Parent::Finalizers) => panic!("{other:?}, and rooted"),
             Parent::Root(index) => {
                 assert!(heap.roots()[index].references.contains(&id));
                 0
@@ -388,4 +392,32 @@ fn an_array_of_two_hundred_thousand_takes_no_quadratic_time() {
     // Two hundred thousand squared would take minutes.
     let tree = paths.tree(strings);
     assert_eq!(tree.most_common().last().map(|row| row.here), Some(200_000));
+}
+
+/// Dumps of 3.4 and later have no root for finalizers; to 3.3 there is one.
+#[test]
+fn finalizers_are_told_on_every_ruby() {
+    for version in ["2.1", "2.7", "3.1", "3.2", "3.3", "3.4", "4.0"] {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/dumps");
+        let file = fixtures.join(version).join("zombie.ndjson.zst");
+        let heap = Heap::open(&file, &ReadOptions::default()).expect("a dump");
+        let names = Names::default();
+        let paths = Paths::new(&heap, &names);
+        let procs: Vec<_> = heap
+            .ids()
+            .filter(|&id| heap.struct_name(id) == Some("proc"))
+            .collect();
+        let expected = match version < "3.4" {
+            true => "a finalizer",
+            false => "probably a finalizer",
+        };
+        let held = procs.iter().filter(|&&id| {
+            paths
+                .to(id)
+                .is_some_and(|path| path.name.to_string() == expected)
+        });
+        let held = held.count();
+        // gen.rb gives 400 objects a finalizer each.
+        assert!(held >= 400, "{version}: {held} of {}", procs.len());
+    }
 }

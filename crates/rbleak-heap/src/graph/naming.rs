@@ -138,6 +138,12 @@ impl<'d> Places<'d> {
             match reach.parent(last) {
                 Parent::Object(up) if longest > chain.len() => chain.push(up),
                 Parent::Root(index) => return self.root(Dominator::Root(index), &chain),
+                Parent::Finalizers => {
+                    return Place {
+                        name: words::FINALIZERS.to_owned(),
+                        steps: self.steps(&chain),
+                    };
+                }
                 _ => return self.root(Dominator::Roots, &chain),
             }
         }

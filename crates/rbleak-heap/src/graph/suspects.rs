@@ -97,7 +97,7 @@ impl Dominators<'_> {
                 Parent::Object(above) if is_new(above) => (points[&above], false),
                 Parent::Object(above) => (Dominator::Object(above), true),
                 Parent::Root(index) => (Dominator::Root(index), true),
-                Parent::Unreached => (Dominator::Roots, true),
+                Parent::Finalizers | Parent::Unreached => (Dominator::Roots, true),
             };
             points.insert(id, point);
             if is_shared[id.index()] {

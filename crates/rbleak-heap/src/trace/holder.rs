@@ -261,7 +261,7 @@ fn piles(tracer: &Tracer<'_>) -> FxHashMap<Point, Pile> {
         let point = match reach.parent(id) {
             Parent::Object(parent) if is_new(parent) => point_of[&parent],
             Parent::Object(parent) => Point::Old(parent),
-            Parent::Root(_) | Parent::Unreached => Point::Top(id),
+            Parent::Root(_) | Parent::Finalizers | Parent::Unreached => Point::Top(id),
         };
         point_of.insert(id, point);
         if tracer.is_tool(id) {
@@ -399,7 +399,9 @@ impl Tracer<'_> {
                 }
                 Parent::Object(parent) if chain.len() < MAX_STEPS => chain.push(parent),
                 Parent::Object(_) => return (chain, false),
-                Parent::Root(_) | Parent::Unreached => return (chain, true),
+                Parent::Root(_) | Parent::Finalizers | Parent::Unreached => {
+                    return (chain, true);
+                }
             }
         }
     }

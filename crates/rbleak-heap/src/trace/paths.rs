@@ -5,6 +5,7 @@
 //! the object: how Ruby itself comes to a constant tells nobody anything.
 
 use super::reach::{Parent, Reach};
+use super::words::FINALIZERS;
 use super::{HolderName, PathTree, Step, words};
 use crate::names::Names;
 use crate::{Heap, ObjectId};
@@ -85,7 +86,7 @@ impl<'a> Paths<'a> {
     pub(super) fn above(&self, id: ObjectId) -> Option<ObjectId> {
         match self.reach.parent(id) {
             Parent::Object(parent) => Some(parent),
-            Parent::Root(_) | Parent::Unreached => None,
+            Parent::Root(_) | Parent::Finalizers | Parent::Unreached => None,
         }
     }
 
@@ -132,6 +133,10 @@ impl<'a> Paths<'a> {
                 name: HolderName::Root(words::root_in_words(&heap.roots()[index].name).to_owned()),
                 is_said: false,
             })),
+            Parent::Finalizers => Some(Some(Anchor {
+                name: HolderName::Root(FINALIZERS.to_owned()),
+                is_said: false,
+            })),
             Parent::Unreached => None,
         }
     }
@@ -146,7 +151,7 @@ impl<'a> Paths<'a> {
             match self.reach.parent(id) {
                 Parent::Object(parent) => id = parent,
                 Parent::Root(index) => return Some(self.heap.roots()[index].name.to_string()),
-                Parent::Unreached => return None,
+                Parent::Finalizers | Parent::Unreached => return None,
             }
         }
     }

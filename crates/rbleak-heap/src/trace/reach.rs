@@ -2,6 +2,7 @@
 
 use crate::names::Names;
 use crate::{Heap, ObjectId, ObjectType};
+use rustc_hash::FxHashSet;
 
 /// How an object was reached first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,10 @@ pub enum Parent {
     Unreached,
     /// By the root of this index in [`Heap::roots`].
     Root(usize),
+    /// Probably by the table of finalizers, of which dumps of Ruby 3.4 and
+    /// later tell nothing: it is a list of the kind that Ruby makes for them,
+    /// and nothing refers to it.
+    Finalizers,
     /// By a reference, or as the class, of this object.
     Object(ObjectId),
 }
@@ -26,12 +31,17 @@ const UNREACHED: u32 = u32::MAX;
 /// Encoded roots count down from here; a dump has at most a dozen or so.
 const FIRST_ROOT: u32 = u32::MAX - 1;
 const MAX_ROOTS: usize = 1 << 10;
+/// As the last of them.
+const FINALIZERS: u32 = FIRST_ROOT - (MAX_ROOTS as u32 - 1);
+/// The first version whose dumps do not list finalizers.
+const WITHOUT_FINALIZERS: (u8, u8) = (3, 4);
 
 impl Reach {
-    /// Walks `heap` in four passes, each over what the ones before it left:
+    /// Walks `heap` in five passes, each over what the ones before it left:
     /// real roots; then stacks and locals of threads; then inline caches, which
     /// hold what a constant holds anyway; then the machine stack, which is
-    /// scanned conservatively and may hold what nobody holds. The table of the
+    /// scanned conservatively and may hold what nobody holds; then what are
+    /// finalizers by their looks, in dumps that do not list them. The table of the
     /// allocation tracer and the agent's own objects are never walked through.
     pub fn new(heap: &Heap, names: &Names) -> Reach {
         let mut walk = Walk {
@@ -50,6 +60,8 @@ impl Reach {
         walk.later(Expand::All);
         walk.enter_roots(conservative);
         walk.later(Expand::All);
+        walk.enter_finalizers();
+        walk.later(Expand::All);
         walk.reach
     }
 
@@ -57,6 +69,7 @@ impl Reach {
     pub fn parent(&self, id: ObjectId) -> Parent {
         match self.parent[id.index()] {
             UNREACHED => Parent::Unreached,
+            FINALIZERS => Parent::Finalizers,
             code if code > FIRST_ROOT - MAX_ROOTS as u32 => {
                 Parent::Root((FIRST_ROOT - code) as usize)
             }
@@ -91,11 +104,39 @@ impl Walk<'_> {
     fn enter_roots(&mut self, wanted: impl Fn(&str) -> bool) {
         let start = self.reach.order.len();
         let heap = self.heap;
-        for (index, root) in heap.roots().iter().enumerate().take(MAX_ROOTS) {
+        for (index, root) in heap.roots().iter().enumerate().take(MAX_ROOTS - 1) {
             if wanted(&root.name) {
                 for &id in &root.references {
                     self.visit(id, FIRST_ROOT - index as u32);
                 }
+            }
+        }
+        self.run(start, Expand::Meaningful);
+    }
+
+    /// What a finalizer is kept in: an Array without a class, with its object's
+    /// id (a number, from 4.0 on) and the Procs or other callables.
+    fn enter_finalizers(&mut self) {
+        let heap = self.heap;
+        if heap.ruby().at_least < WITHOUT_FINALIZERS || heap.roots().is_empty() {
+            return;
+        }
+        let is_left = |id: &ObjectId| self.reach.parent[id.index()] == UNREACHED;
+        let left: Vec<ObjectId> = heap
+            .ids()
+            .filter(|id| is_left(id) && heap.is_live(*id))
+            .collect();
+        let referred: FxHashSet<ObjectId> = left
+            .iter()
+            .flat_map(|&id| heap.references(id).iter().copied())
+            .collect();
+        let start = self.reach.order.len();
+        for id in left {
+            let is_list = heap.object_type(id) == ObjectType::Array
+                && heap.class(id).is_none()
+                && !heap.references(id).is_empty();
+            if is_list && !referred.contains(&id) {
+                self.visit(id, FINALIZERS);
             }
         }
         self.run(start, Expand::Meaningful);

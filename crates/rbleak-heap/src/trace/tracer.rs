@@ -136,7 +136,11 @@ impl<'a> Tracer<'a> {
                     chain.push(parent);
                 }
                 Parent::Root(index) => {
-                    root = Some(&heap.roots()[index].name);
+                    root = Some(words::root_in_words(&heap.roots()[index].name));
+                    break;
+                }
+                Parent::Finalizers => {
+                    root = Some(words::FINALIZERS);
                     break;
                 }
                 _ => break,
@@ -148,11 +152,8 @@ impl<'a> Tracer<'a> {
                 (name, chain)
             }
             None => {
-                let words = match root {
-                    Some(name) => words::root_in_words(name).to_owned(),
-                    None => "no root in this dump".to_owned(),
-                };
-                (HolderName::Root(words), chain)
+                let words = root.unwrap_or("no root in this dump");
+                (HolderName::Root(words.to_owned()), chain)
             }
         }
     }

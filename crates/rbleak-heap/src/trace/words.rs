@@ -24,6 +24,10 @@ pub fn root_in_words(name: &str) -> &str {
     }
 }
 
+/// What holds the lists of finalizers that no root of the dump leads to: see
+/// [`super::Parent::Finalizers`].
+pub(crate) const FINALIZERS: &str = "probably a finalizer";
+
 /// An object on a path: `Leaky::STORE`'s `Array (1 500)`.
 pub(crate) fn object(heap: &Heap, names: &Names, id: ObjectId) -> String {
     let kind = kind(heap, names, id);

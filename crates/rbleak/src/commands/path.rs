@@ -506,15 +506,7 @@ fn unreached(heap: &Heap) -> String {
     if heap.is_partial() {
         return "not known: a dump taken with since: has no roots".to_owned();
     }
-    let omits_finalizers = heap.ruby().at_most.is_none_or(|last| last >= (3, 4));
-    let finalizers = if omits_finalizers {
-        ", such as a finalizer from Ruby 3.4 on"
-    } else {
-        ""
-    };
-    format!(
-        "nothing in this dump: garbage when it was taken, or held by what dumps do not tell{finalizers}"
-    )
+    "nothing in this dump: garbage when it was taken, or held by what dumps do not tell".to_owned()
 }
 
 fn notes(names: Option<&Names>) -> Vec<Note> {
