@@ -82,8 +82,9 @@ impl<'h> Summary<'h> {
         self.heap
     }
 
-    /// All live objects, and the sum of their shallow sizes: what
-    /// `ObjectSpace.memsize_of_all` adds up. Shapes are not among them.
+    /// All live objects, and the sum of their shallow sizes. Without IMEMO and
+    /// ICLASS, which `ObjectSpace.memsize_of_all` leaves out (`total_i` of
+    /// objspace.c), it is what that adds up. Shapes are not among them.
     pub fn total(&self) -> Count {
         self.total
     }

@@ -263,7 +263,7 @@ impl<'a> Seen<'a> {
     /// Whether nothing but one of these roots is known to hold it.
     fn is_root(&self, names: &[&str]) -> bool {
         let is = |name: &&str| *self.name == HolderName::Root(super::root_in_words(name).into());
-        names.iter().any(|name| is(name))
+        names.iter().any(is)
     }
 }
 
