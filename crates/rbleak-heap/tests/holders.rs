@@ -130,6 +130,29 @@ fn arrays_of_different_lengths_in_one_array_are_one_holder() {
 }
 
 #[test]
+fn a_hundred_thousand_arrays_that_each_take_one_in_are_one_holder_in_no_time() {
+    const MANY: u64 = 100_000;
+    let arrays: Vec<u64> = (0..MANY).map(|n| 0x100_0000 + n * 40).collect();
+    let strings: Vec<u64> = (0..MANY).map(|n| 0x1000_0000 + n * 40).collect();
+    let empty: Vec<(u64, &[u64])> = arrays.iter().map(|&at| (at, &[][..])).collect();
+    let full = arrays.iter().zip(strings.chunks(1));
+    let full: Vec<(u64, &[u64])> = full.map(|(&at, strings)| (at, strings)).collect();
+    let born: String = strings
+        .iter()
+        .map(|&at| string(at, "/app/a.rb", 5))
+        .collect();
+    let heaps = [
+        heap(&arrays, &lists(&empty)),
+        heap(&arrays, &(lists(&full) + &born)),
+    ];
+    let start = std::time::Instant::now();
+    let found = trace(&heaps, &names(STORE));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].objects.0, MANY);
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
 fn two_variables_of_a_class_are_two_holders_even_without_names() {
     // The class Foo holds a second Array; nothing says what either is called.
     let more = lists(&[(0x6000, &[0x3028])]);

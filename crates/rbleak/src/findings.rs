@@ -54,10 +54,14 @@ pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
     if let Some(row) = ranked.holder.benign
         && ranked.trend == Trend::Growing
     {
+        let but = match is_series(ranked) {
+            true => "but here it went on from dump to dump",
+            false => "which takes a third dump to tell",
+        };
         sections.push(Section::new(
             "known",
             [format!(
-                "{}: ordinarily that stops ({}), but here it went on from dump to dump",
+                "{}: ordinarily that stops ({}), {but}",
                 row.what, row.reason
             )],
         ));
@@ -89,7 +93,7 @@ pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
             "objects_per_request": ranked.objects_per,
             "bytes_per_request": ranked.bytes_per,
             "known_growth": ranked.holder.benign.map(|row| row.id),
-            "trend": ranked.trend.words().replace(' ', "_"),
+            "trend": trend_data(ranked),
             "objects_by_dump": sums(ranked, |born| born.0),
             "bytes_by_dump": sums(ranked, |born| born.1),
             "entries_by_dump": ranked.holder.lengths,
@@ -116,10 +120,23 @@ fn dumps_line(ranked: &Ranked) -> String {
         joined(objects.collect()),
         joined(bytes.collect())
     );
-    if let [_, _, _, ..] = ranked.holder.born[..] {
+    if is_series(ranked) {
         line.push_str(&format!(": {}", ranked.trend.words()));
     }
     line
+}
+
+/// Two dumps have no trend.
+fn trend_data(ranked: &Ranked) -> Value {
+    match is_series(ranked) {
+        true => json!(ranked.trend.words().replace(' ', "_")),
+        false => Value::Null,
+    }
+}
+
+/// Whether there are enough dumps for a trend.
+fn is_series(ranked: &Ranked) -> bool {
+    ranked.holder.born.len() > 2
 }
 
 /// How much of what is new since the first dump was there in each.
@@ -142,7 +159,10 @@ pub(crate) fn known_table(words: &Words<'_>, known: &[Ranked]) -> Option<Table> 
             cells: vec![
                 ranked.holder.bytes.to_string(),
                 ranked.holder.objects.to_string(),
-                ranked.trend.words().to_owned(),
+                match is_series(ranked) {
+                    true => ranked.trend.words().to_owned(),
+                    false => String::new(),
+                },
                 format!("{}: {}", row.what, row.reason),
             ],
             data: json!({
@@ -151,7 +171,7 @@ pub(crate) fn known_table(words: &Words<'_>, known: &[Ranked]) -> Option<Table> 
                 "reason": row.reason,
                 "holder": words.sources.shorten_within(&ranked.holder.name.to_string()),
                 "path": path,
-                "trend": ranked.trend.words().replace(' ', "_"),
+                "trend": trend_data(ranked),
                 "objects": ranked.holder.objects.0,
                 "bytes": ranked.holder.bytes.0,
                 "objects_by_dump": sums(ranked, |born| born.0),

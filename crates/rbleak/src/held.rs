@@ -112,6 +112,13 @@ impl Held {
 }
 
 impl Held {
+    /// What goes on growing is known to stop, and may do so for now; nothing
+    /// else grows.
+    pub(crate) fn may_yet_stop(&self) -> bool {
+        let goes_on = |ranked: &Ranked| ranked.trend == Trend::Growing;
+        self.growing.is_empty() && self.growers.is_empty() && self.known.iter().any(goes_on)
+    }
+
     /// Whether all growth there is is known to stop.
     pub(crate) fn is_all_known(&self) -> bool {
         let others = self.growing.len() + self.levelled.len() + self.growers.len();
@@ -277,11 +284,9 @@ fn judged(holders: Vec<Holder>, counts: &[u64]) -> Vec<Judged> {
 }
 
 /// Whether a holder's growth is of a kind that is known to stop, and nothing
-/// says that this does not: it has stopped, may go on for now, or two dumps
-/// cannot tell.
+/// says that this does not: it has stopped, or may go on for now.
 fn is_excused(holder: &Holder, trend: Trend) -> bool {
-    holder.benign.is_some()
-        && (trend != Trend::Growing || holder.is_within || holder.born.len() < 3)
+    holder.benign.is_some() && (trend != Trend::Growing || holder.is_within)
 }
 
 /// Old objects that got longer, but for those on which new ones hang: they are

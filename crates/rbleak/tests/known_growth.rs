@@ -181,6 +181,11 @@ fn what_is_said_of_growth_that_ordinarily_stops() {
     let words = "compiled templates: ordinarily that stops (a template is compiled once; \
                  inline ones that never come again pile up), but here it went on from dump to dump";
     assert!(answer.stdout.contains(words), "{}", answer.stdout);
+    // Two dumps have no trend: it is found, and excused by nothing.
+    let answer = bench.run(&["diff", "--holders", "B.ndjson", "C.ndjson"]);
+    assert_eq!(answer.status, 1);
+    let words = "pile up), which takes a third dump to tell";
+    assert!(answer.stdout.contains(words), "{}", answer.stdout);
 }
 
 #[test]

@@ -16,12 +16,20 @@ pub(crate) fn diagnose(
     margins: &Margins,
     evidence: Option<&Evidence>,
 ) -> Result<Diagnosis> {
-    let signals = rounds.judge(margins);
+    let mut signals = rounds.judge(margins);
     // Old objects that get longer are looked for only where no new ones
     // explain the growth.
-    let held = match evidence {
+    let mut held = match evidence {
         Some(evidence) => held(evidence, signals.cause == Cause::RubyBytes)?,
         None => Held::default(),
     };
+    let of_ruby = matches!(signals.cause, Cause::RubyObjects | Cause::RubyBytes);
+    if of_ruby && held.may_yet_stop() {
+        signals.cause = Cause::Undecided;
+        held.warnings.push(
+            "what grows is of a kind that is known to stop, and has not yet: more rounds will tell (--rounds N)"
+                .to_owned(),
+        );
+    }
     Ok(Diagnosis { signals, held })
 }
