@@ -160,7 +160,8 @@ module RbleakAgent__
       emit({ kind: kind, object: Core.address(object), location: "#{file}:#{line}" }.merge(more))
     end
 
-    HASH_EACH = Hash.instance_method(:each_pair)
+    # Not each_pair: while a block runs, the app could add no key.
+    HASH_TO_A = Hash.instance_method(:to_a)
     SYMBOL_INSPECT = Symbol.instance_method(:inspect)
 
     # Symbols are no references in a dump, so that nothing there says under which
@@ -172,7 +173,7 @@ module RbleakAgent__
       return if @values >= VALUES || Core::HASH_LENGTH.bind_call(hash) > ENTRIES
 
       address = nil
-      HASH_EACH.bind_call(hash) do |key, value|
+      HASH_TO_A.bind_call(hash).each do |key, value|
         next if Core.class_of(key) != Symbol || plain?(value)
 
         @values += 1
