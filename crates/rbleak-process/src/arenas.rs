@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use crate::maps::{Backing, Mapping};
@@ -12,15 +13,43 @@ use crate::{Pid, procfs};
 /// main one begin at multiples of it.
 const HEAP: u64 = 64 << 20;
 
+/// A stretch of 64 MiB that an arena other than the main one has reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArenaHeap {
+    /// Where it begins.
+    pub start: u64,
+    /// The arena that it belongs to.
+    pub arena: u64,
+}
+
+impl ArenaHeap {
+    /// The addresses that it has reserved, used or not.
+    pub fn range(&self) -> Range<u64> {
+        self.start..self.start + HEAP
+    }
+}
+
 /// The number of arenas, the main one too. `None` where the memory of the
 /// process cannot be read.
 pub fn count(pid: Pid, mappings: &[Mapping]) -> Option<usize> {
+    Some(number(&heaps(pid, mappings)?))
+}
+
+/// The number of arenas that these belong to, and the main one.
+pub fn number(heaps: &[ArenaHeap]) -> usize {
+    let arenas: BTreeSet<u64> = heaps.iter().map(|heap| heap.arena).collect();
+    arenas.len() + 1
+}
+
+/// The heaps of all arenas but the main one, by address. `None` where the
+/// memory of the process cannot be read.
+pub fn heaps(pid: Pid, mappings: &[Mapping]) -> Option<Vec<ArenaHeap>> {
     let memory = File::open(procfs::path(pid, "mem")).ok()?;
     let own = |address: u64| {
         let mut all = mappings.iter().filter(|m| m.access.write);
         all.any(|m| (m.start.0..m.end.0).contains(&address))
     };
-    let mut arenas = BTreeSet::new();
+    let mut found = Vec::new();
     for mapping in mappings {
         let is_plain = matches!(
             mapping.backing,
@@ -33,12 +62,12 @@ pub fn count(pid: Pid, mappings: &[Mapping]) -> Option<usize> {
         let mut start = mapping.start.0.next_multiple_of(HEAP);
         while start < mapping.end.0 {
             if let Some(arena) = heap_at(&memory, start).filter(|arena| own(*arena)) {
-                arenas.insert(arena);
+                found.push(ArenaHeap { start, arena });
             }
             start += HEAP;
         }
     }
-    Some(arenas.len() + 1)
+    Some(found)
 }
 
 /// The arena of the heap that begins at `start`: `heap_info` of

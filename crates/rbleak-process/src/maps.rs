@@ -109,7 +109,8 @@ pub fn parse(text: &str) -> Vec<Mapping> {
     text.lines().filter_map(parse_line).collect()
 }
 
-fn parse_line(line: &str) -> Option<Mapping> {
+/// One line of it.
+pub(crate) fn parse_line(line: &str) -> Option<Mapping> {
     let mut rest = line;
     let mut field = || {
         let (field, tail) = rest.split_once(' ')?;

@@ -11,7 +11,7 @@ use crate::status::kilobytes;
 use crate::{MissingField, Pid, ProcessError, procfs};
 
 /// The memory of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryRollup {
     /// Resident set: everything in RAM. Counts shared pages in full, so that
     /// the sum over a tree of forked workers counts them many times.

@@ -14,6 +14,10 @@ pub struct Status {
     pub peak_rss: Option<Bytes>,
     /// VmRSS, the resident set; cheap, and as inexact as the peak.
     pub rss: Option<Bytes>,
+    /// RssAnon: the part of it that belongs to no file.
+    pub anonymous: Option<Bytes>,
+    /// VmSwap: what lies in swap space.
+    pub swap: Option<Bytes>,
     /// The number of threads.
     pub threads: u32,
     /// The real user that the process runs as.
@@ -52,6 +56,8 @@ pub fn parse(text: &str) -> Result<Status, MissingField> {
     Ok(Status {
         peak_rss: kilobytes(text, "VmHWM").ok(),
         rss: kilobytes(text, "VmRSS").ok(),
+        anonymous: kilobytes(text, "RssAnon").ok(),
+        swap: kilobytes(text, "VmSwap").ok(),
         threads: number("Threads")?,
         user: number("Uid")?,
         caught_signals: first_word("SigCgt")
@@ -63,10 +69,14 @@ pub fn parse(text: &str) -> Result<Status, MissingField> {
 /// The value of a line `Key:   1640 kB`.
 pub(crate) fn kilobytes(text: &str, key: &'static str) -> Result<Bytes, MissingField> {
     value(text, key)
-        .and_then(|value| value.strip_suffix(" kB"))
-        .and_then(|number| number.trim_start().parse().ok())
-        .map(|kb: u64| Bytes(kb * 1024))
+        .and_then(kilobytes_of)
         .ok_or(MissingField(key))
+}
+
+/// The value `   1640 kB`.
+pub(crate) fn kilobytes_of(value: &str) -> Option<Bytes> {
+    let number = value.trim().strip_suffix(" kB")?.trim_start();
+    Some(Bytes(number.parse::<u64>().ok()?.checked_mul(1024)?))
 }
 
 /// What stands behind `key:` in the first line that begins so.
@@ -90,6 +100,8 @@ Uid:\t1000\t1001\t1001\t1001
 VmPeak:\t  303244 kB
 VmHWM:\t   29184 kB
 VmRSS:\t   29180 kB
+RssAnon:\t   20000 kB
+VmSwap:\t       8 kB
 Threads:\t4
 SigCgt:\t0000000142017e4f
 ";
@@ -99,6 +111,8 @@ SigCgt:\t0000000142017e4f
         let status = parse(CAPTURED).unwrap();
         assert_eq!(status.peak_rss, Some(Bytes(29184 * 1024)));
         assert_eq!(status.rss, Some(Bytes(29180 * 1024)));
+        assert_eq!(status.anonymous, Some(Bytes(20000 * 1024)));
+        assert_eq!(status.swap, Some(Bytes(8 * 1024)));
         assert_eq!((status.threads, status.user), (4, 1000));
         assert!(status.catches(2), "SIGINT");
         assert!(!status.catches(9), "SIGKILL");

@@ -8,7 +8,11 @@ use std::time::{Duration, Instant};
 
 use rbleak_process::allocator::{self, AllocatorKind, ArenaMax, Linkage, Preload};
 use rbleak_process::environ::{self, Environment};
-use rbleak_process::{Pid, ProcessError, listening, maps, smaps_rollup, stat, status, tree};
+use rbleak_process::kinds::{self, Kind, Kinds};
+use rbleak_process::ruby_pages::Layout;
+use rbleak_process::{
+    Pid, ProcessError, listening, maps, ruby, smaps, smaps_rollup, stat, status, tree,
+};
 
 /// A Ruby program that runs until the test is over.
 struct Ruby {
@@ -245,4 +249,49 @@ fn a_process_that_ended_is_said_to_have() {
             "{error}"
         );
     }
+}
+
+fn kinds_of(ruby: &Ruby) -> Kinds {
+    let pid = ruby.pid();
+    let description = ruby::description(pid, &maps::read(pid).unwrap()).unwrap();
+    kinds::read(pid, &smaps::read(pid).unwrap(), Layout::of(&description))
+}
+
+#[test]
+fn the_pages_of_ruby_s_heap_are_counted_from_outside() {
+    let ruby = Ruby::start(
+        "$keep = Array.new(400_000) { Object.new }; GC.start; \
+         puts GC.stat(:heap_allocated_pages); sleep",
+        &[],
+    );
+    let pages: f64 = ruby.number();
+    let kinds = kinds_of(&ruby);
+    assert!(kinds.knows_ruby);
+    let counted = kinds.of(Kind::RubyHeap).as_f64() / 16384.0;
+    assert!((counted / pages - 1.0).abs() < 0.02, "{counted} {pages}");
+    let rss = smaps_rollup::read(ruby.pid()).unwrap().rss;
+    assert!((kinds.total().as_f64() / rss.as_f64() - 1.0).abs() < 0.02);
+}
+
+#[test]
+fn malloc_in_threads_is_in_arenas_and_their_stacks_are_stacks() {
+    let ruby = Ruby::start(
+        "$t = 4.times.map { Thread.new { $k = Array.new(20_000) { 'x' * 600 }; sleep } }; \
+         $t.each { |t| sleep 0.01 until t.stop? }; puts 1; sleep",
+        &[],
+    );
+    let kinds = kinds_of(&ruby);
+    assert!(kinds.arenas > Some(1), "{kinds:?}");
+    assert!(
+        kinds.of(Kind::Arenas) > rbleak_units::Bytes(10_000_000),
+        "{kinds:?}"
+    );
+    assert!(
+        kinds.of(Kind::Stacks) > rbleak_units::Bytes(5 * 8192),
+        "{kinds:?}"
+    );
+    assert!(
+        kinds.of(Kind::Files) > rbleak_units::Bytes(1 << 20),
+        "{kinds:?}"
+    );
 }
