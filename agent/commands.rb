@@ -21,6 +21,7 @@ module RbleakAgent__
         case name
         when "hello" then hello
         when "sample" then Figures.sample
+        when "glance" then Figures.glance
         when "trace" then trace(arguments["on"] == "1")
         when "dump" then Dump.write(arguments["path"], arguments["how"])
         when "census" then Census.write(arguments["path"])

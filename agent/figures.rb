@@ -21,6 +21,23 @@ module RbleakAgent__
       figures
     end
 
+    # What a watch asks a serving process for: one full collection, and only
+    # what costs nothing beside it.
+    def self.glance
+      Malloc.prepare
+      started = now
+      GC.start(full_mark: true, immediate_sweep: true)
+      live = GC.stat(:heap_live_slots)
+      figures = { "live_slots" => live }
+      Malloc.figures(figures)
+      figures["pause_ms"] = (now - started) * 1000.0
+      figures
+    end
+
+    def self.now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
+
     # Collects until the number of live slots has stopped falling.
     def self.settle
       lowest = nil

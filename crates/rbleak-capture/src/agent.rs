@@ -102,6 +102,18 @@ impl Sample {
     }
 }
 
+/// What a serving process is asked for now and then: the figures right after
+/// one full garbage collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// Live objects.
+    pub live_slots: Objects,
+    /// What malloc has handed out.
+    pub malloc_in_use: Option<Bytes>,
+    /// For how long the process did nothing else.
+    pub pause: Duration,
+}
+
 /// How a dump was taken so that it is not torn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DumpMethod {
@@ -192,6 +204,16 @@ impl Agent {
             pss,
             gc_count: required(&fields, "gc_count")?,
             at,
+        })
+    }
+
+    pub(crate) fn glance(&mut self, interrupt: &Interrupt) -> Result<Glance, Fault> {
+        let fields = self.call("glance", &[], PATIENCE, interrupt)?;
+        let pause = fields.float("pause_ms").unwrap_or(0.0).max(0.0);
+        Ok(Glance {
+            live_slots: Objects(required(&fields, "live_slots")?),
+            malloc_in_use: fields.number("malloc_in_use").map(Bytes),
+            pause: Duration::try_from_secs_f64(pause / 1000.0).unwrap_or_default(),
         })
     }
 

@@ -44,12 +44,7 @@ pub(crate) fn boot(launch: Launch, interrupt: &Interrupt) -> Result<App, Capture
             })?;
         }
     }
-    let runtime = launch.inherited("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let bases = match &launch.private_base {
-        Some(base) => vec![base.clone()],
-        None => runtime.into_iter().chain([PathBuf::from("/tmp")]).collect(),
-    };
-    let directory = PrivateDirectory::create(&bases)?;
+    let directory = PrivateDirectory::create(&launch.private_bases())?;
     let booting = Booting {
         deadline: Instant::now() + launch.boot_timeout,
         launch,
@@ -236,15 +231,8 @@ impl Booting {
         let fill = |text: &String| text.replace("{port}", &number);
         let program = fill(program);
         let arguments: Vec<String> = arguments.iter().map(fill).collect();
-        let mut rubyopt = OsString::new();
-        if let Some(inherited) = self.launch.inherited("RUBYOPT") {
-            rubyopt.push(inherited);
-            rubyopt.push(" ");
-        }
-        rubyopt.push("-r");
-        rubyopt.push(self.directory.agent());
         let mut more = self.environment()?;
-        more.push(("RUBYOPT", rubyopt));
+        more.push(("RUBYOPT", self.launch.rubyopt(&self.directory.agent())));
         more.push(("RBLEAK_OWNED", "1".into()));
         more.push(("PORT", number.into()));
         let mut child = Child::start(&self.launch, program.as_ref(), &arguments, &more)?;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How to boot an app and what to send it.
@@ -54,6 +54,27 @@ impl Launch {
             inherited: BTreeMap::new(),
             private_base: None,
         }
+    }
+
+    /// Where the private directory may be made.
+    pub(crate) fn private_bases(&self) -> Vec<PathBuf> {
+        let runtime = self.inherited("XDG_RUNTIME_DIR").map(PathBuf::from);
+        match &self.private_base {
+            Some(base) => vec![base.clone()],
+            None => runtime.into_iter().chain([PathBuf::from("/tmp")]).collect(),
+        }
+    }
+
+    /// The inherited options, and the agent.
+    pub(crate) fn rubyopt(&self, agent: &Path) -> OsString {
+        let mut options = OsString::new();
+        if let Some(inherited) = self.inherited("RUBYOPT") {
+            options.push(inherited);
+            options.push(" ");
+        }
+        options.push("-r");
+        options.push(agent);
+        options
     }
 
     pub(crate) fn inherited(&self, name: &str) -> Option<&OsStr> {

@@ -8,6 +8,9 @@
 //! the sizes of its named [`Container`]s, and told to write heap dumps and the
 //! names that go with them.
 //!
+//! [`Watched`] is a command that is left alone: it is started with the agent in
+//! it, and its Rubies are asked for a [`Glance`] now and then.
+//!
 //! What is kept of a hunt is a run's folder: [`manifest`] says what stands in
 //! its `manifest.json`, and [`RecordedRun`] finds its dumps again.
 //!
@@ -32,11 +35,13 @@ pub mod manifest;
 mod private_directory;
 pub mod protocol;
 mod recorded;
+mod watched;
 
-pub use agent::{About, DumpMethod, DumpTaken, Sample};
+pub use agent::{About, DumpMethod, DumpTaken, Glance, Sample};
 pub use app::{App, Load};
 pub use census::Container;
 pub use error::CaptureError;
 pub use interrupt::Interrupt;
 pub use launch::{Launch, Mode, Request};
 pub use recorded::{RecordedDump, RecordedRun, RunError};
+pub use watched::{Glances, Watched};

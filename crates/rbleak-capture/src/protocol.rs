@@ -15,6 +15,7 @@
 //! |---|---|---|
 //! | `hello` | | `pid` `ruby` `engine` `platform` `rack` `rails` `puma` `jit` `threads` |
 //! | `sample` | | `live_slots` `old_objects` `gc_count` `slot_bytes` `memsize` `content_bytes` `malloc_source` `malloc_in_use` `malloc_free` |
+//! | `glance` | | `live_slots` `malloc_source` `malloc_in_use` `malloc_free` `pause_ms` |
 //! | `trace` | `on=1`, `on=0` | |
 //! | `dump` | `path=` a FIFO; `how=` forces a method | `how` (`direct`, `buffered`, `forked`) `pause_ms` `gc_count` |
 //! | `names` | `path=` a FIFO | `how` |

@@ -78,7 +78,7 @@ impl Kinds {
 
     fn add(&mut self, kind: Kind, bytes: u64) {
         let sum = &mut self.bytes[kind as usize];
-        *sum = *sum + Bytes(bytes);
+        *sum += Bytes(bytes);
     }
 }
 

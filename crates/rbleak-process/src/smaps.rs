@@ -73,7 +73,7 @@ pub fn parse(text: &str) -> Vec<Resident> {
             "Swap" => &mut memory.swap,
             _ => continue,
         };
-        *figure = *figure + kilobytes_of(value).unwrap_or_default();
+        *figure += kilobytes_of(value).unwrap_or_default();
     }
     all
 }
@@ -82,6 +82,7 @@ pub fn parse(text: &str) -> Vec<Resident> {
 mod tests {
     use super::*;
     use crate::maps::Backing;
+    use rbleak_units::Bytes;
 
     const CAPTURED: &str = "\
 55a0-55b0 rw-p 00000000 00:00 0                          [heap]

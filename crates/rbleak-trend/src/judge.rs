@@ -373,24 +373,34 @@ fn time_to_limit(limit: Bytes, last: &Sample, footprint: &Opinion) -> Option<Tim
         .slope(footprint.shape_for(Kind::Leak), Axis::Time)?
         .interval;
     let now = footprint.signal.of(last)?;
-    let left = (limit.as_f64() - now).max(0.0);
-    if rate.estimate <= 0.0 {
+    let left = Bytes((limit.as_f64() - now).max(0.0) as u64);
+    Some(TimeToLimit {
+        limit,
+        seconds: seconds_until(left, &[rate])?,
+    })
+}
+
+/// Seconds until `left` is used up by what grows at these rates together, in
+/// bytes per second. The ends are those at which all rates are at theirs:
+/// wider than they need be if the rates are independent. `None` where nothing
+/// grows.
+pub fn seconds_until(left: Bytes, rates: &[Interval]) -> Option<Interval> {
+    let sum = |end: &dyn Fn(&Interval) -> f64| rates.iter().map(end).sum::<f64>();
+    let estimate = sum(&|rate| rate.estimate);
+    if estimate <= 0.0 {
         return None;
     }
     let at = |rate: f64| {
         if rate > 0.0 {
-            left / rate
+            left.as_f64() / rate
         } else {
             f64::INFINITY
         }
     };
-    Some(TimeToLimit {
-        limit,
-        seconds: Interval {
-            estimate: at(rate.estimate),
-            low: at(rate.high),
-            high: at(rate.low),
-        },
+    Some(Interval {
+        estimate: at(estimate),
+        low: at(sum(&|rate| rate.high)),
+        high: at(sum(&|rate| rate.low)),
     })
 }
 

@@ -30,7 +30,7 @@ mod weigh;
 
 pub use envelope::Axis;
 pub use growth::{Assessment, Growth, assess};
-pub use judge::{Settings, judge};
+pub use judge::{Settings, judge, seconds_until};
 pub use rounds::{Cause, Margins, RoundSample, Rounds, Signals};
 pub use sample::{Sample, Signal};
 pub use sen::{Point, sen_slope};

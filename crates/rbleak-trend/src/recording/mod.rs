@@ -9,8 +9,12 @@
 //!
 //! ```text
 //! {"schema":"rbleak/recording/v1","started_at":"2026-11-23T14:02:11Z","command":"puma","every_seconds":1,"limit_bytes":536870912}
-//! {"at_seconds":0.0,"process":"worker 0","life":7712,"requests":0,"rss_bytes":104857600,"pss_bytes":52428800,"anonymous_bytes":94371840,"live_slots":210000,"malloc_in_use_bytes":70000000}
+//! {"at_seconds":0.0,"process":"worker 0","life":7712,"requests":0,"rss_bytes":104857600,"pss_bytes":52428800,"anonymous_bytes":94371840,"live_slots":210000,"malloc_in_use_bytes":70000000,"uss_bytes":48000000}
 //! ```
+//!
+//! Figures that are dear to read (PSS, USS, slots, malloc's) may be in some of
+//! the lines only; where the memory was looked through, `kinds_bytes` says what
+//! it is used for.
 //!
 //! `at_seconds` counts from `started_at`. `process` names a row that goes on
 //! over restarts, `life` differs from one life of it to the next. What is not

@@ -12,7 +12,7 @@ const FAMILY: &str = "rbleak/recording/";
 
 /// The two lines above a CSV.
 pub const CSV_HEADER: &str = "# rbleak/recording/v1\n\
-    at_seconds,process,life,requests,rss_bytes,pss_bytes,anonymous_bytes,live_slots,malloc_in_use_bytes\n";
+    at_seconds,process,life,requests,rss_bytes,pss_bytes,anonymous_bytes,live_slots,malloc_in_use_bytes,uss_bytes\n";
 
 /// What is known of a whole recording.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,23 @@ pub struct Row {
     pub process: String,
     /// What it held.
     pub sample: Sample,
+    /// The unique set (USS). Written, and read by nobody yet.
+    pub unique: Option<Bytes>,
+    /// What its memory was used for, by names of the writer's. Written to
+    /// NDJSON alone, and read by nobody yet.
+    pub kinds: Vec<(&'static str, Bytes)>,
+}
+
+impl Row {
+    /// A sample of `process`, and nothing beside it.
+    pub fn new(process: impl Into<String>, sample: Sample) -> Row {
+        Row {
+            process: process.into(),
+            sample,
+            unique: None,
+            kinds: Vec::new(),
+        }
+    }
 }
 
 impl Header {
@@ -70,9 +87,17 @@ impl Row {
             ("anonymous_bytes", bytes(sample.anonymous)),
             ("live_slots", sample.live_slots.map(|v| json!(v))),
             ("malloc_in_use_bytes", bytes(sample.malloc_in_use)),
+            ("uss_bytes", bytes(self.unique)),
         ];
         for (key, value) in known {
             map.extend(value.map(|value| (key.to_owned(), value)));
+        }
+        if !self.kinds.is_empty() {
+            let kinds = self.kinds.iter();
+            let kinds: Map<String, Value> = kinds
+                .map(|(name, bytes)| ((*name).to_owned(), json!(bytes.0)))
+                .collect();
+            map.insert("kinds_bytes".into(), kinds.into());
         }
         format!("{}\n", Value::Object(map))
     }
@@ -95,6 +120,7 @@ impl Row {
             bytes(sample.anonymous),
             number(sample.live_slots),
             bytes(sample.malloc_in_use),
+            bytes(self.unique),
         ];
         format!("{}\n", cells.join(","))
     }

@@ -41,6 +41,8 @@ fn what_is_written_is_read() {
             live_slots: Some(1e5),
             malloc_in_use: Some(Bytes(40 + i)),
         },
+        unique: Some(Bytes(30)),
+        kinds: vec![("ruby_heap", Bytes(20))],
     };
     let rows: Vec<Row> = (0..6)
         .map(|i| row(i, ["worker 0", "a, \"b\""][i as usize % 2]))

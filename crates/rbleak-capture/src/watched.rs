@@ -1,0 +1,130 @@
+//! A command that is started with the agent in it and then left alone: nobody
+//! drives it, and it need not serve anything. Its Rubies are asked one at a
+//! time, by a thread of the caller's if the answer is not to be waited for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::{Agent, Glance};
+use crate::child::Child;
+use crate::connection::Fault;
+use crate::error::CaptureError;
+use crate::interrupt::Interrupt;
+use crate::launch::{Launch, Mode};
+use crate::private_directory::PrivateDirectory;
+
+/// A running command. Dropping it kills everything it started.
+#[derive(Debug)]
+pub struct Watched {
+    // Dropped in this order: the child ends before its directory goes.
+    child: Child,
+    directory: Arc<PrivateDirectory>,
+    stop_timeout: Duration,
+}
+
+/// Asks the Rubies of a [`Watched`] for their figures. May go to another
+/// thread.
+#[derive(Debug)]
+pub struct Glances {
+    directory: Arc<PrivateDirectory>,
+    agents: BTreeMap<u32, Agent>,
+    interrupt: Interrupt,
+}
+
+impl Watched {
+    /// Starts the command of [`Mode::Server`]; its port and concurrency mean
+    /// nothing here. The environment is the inherited one, with the agent in
+    /// `RUBYOPT`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(launch: &Launch) -> Result<Watched, CaptureError> {
+        if !launch.directory.is_dir() {
+            return Err(CaptureError::Missing {
+                path: launch.directory.clone(),
+            });
+        }
+        let (program, arguments) = match &launch.mode {
+            Mode::Server { command, .. } => command.split_first(),
+            Mode::InProcess { .. } | Mode::Code { .. } => None,
+        }
+        .ok_or_else(|| CaptureError::Spawn {
+            program: String::new(),
+            source: std::io::ErrorKind::NotFound.into(),
+        })?;
+        let directory = PrivateDirectory::create(&launch.private_bases())?;
+        let more = [
+            ("RBLEAK_DIR", directory.path().into()),
+            ("RBLEAK_OWNED", "1".into()),
+            ("RUBYOPT", launch.rubyopt(&directory.agent())),
+        ];
+        let child = Child::start(launch, program.as_ref(), arguments, &more)?;
+        Ok(Watched {
+            child,
+            directory: Arc::new(directory),
+            stop_timeout: launch.stop_timeout,
+        })
+    }
+
+    /// The root of the process tree.
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// How it ended, such as `exit status: 1`; `None` while it lives.
+    pub fn ended(&mut self) -> Option<String> {
+        self.child.ended()
+    }
+
+    /// The last lines of what it wrote.
+    pub fn log_tail(&self) -> String {
+        self.child.log_tail()
+    }
+
+    /// For asking its Rubies; each should be asked by one of these only.
+    pub fn glances(&self, interrupt: &Interrupt) -> Glances {
+        Glances {
+            directory: Arc::clone(&self.directory),
+            agents: BTreeMap::new(),
+            interrupt: interrupt.clone(),
+        }
+    }
+
+    /// Ends it: asks first, kills after the stop timeout.
+    pub fn stop(mut self) {
+        self.child.stop(self.stop_timeout);
+    }
+}
+
+impl Glances {
+    /// Whether an agent listens in a process: it is a Ruby, and has loaded it.
+    pub fn has_agent(&self, pid: u32) -> bool {
+        self.directory.socket(pid).exists()
+    }
+
+    /// Makes a process collect its garbage, and reads what is left; `None` if
+    /// there is no agent in it, or none any more. Waits while the process is
+    /// busy.
+    pub fn ask(&mut self, pid: u32) -> Option<Glance> {
+        if !self.agents.contains_key(&pid) {
+            let agent = Agent::connect(&self.directory.socket(pid)).ok()?;
+            self.agents.insert(pid, agent);
+        }
+        let agent = self.agents.get_mut(&pid)?;
+        match agent.glance(&self.interrupt) {
+            Ok(glance) => Some(glance),
+            // It could not this time; the connection is in step.
+            Err(Fault::Refused(_)) => None,
+            Err(_) => {
+                self.agents.remove(&pid);
+                None
+            }
+        }
+    }
+
+    /// Forgets processes that have ended: all but these.
+    pub fn keep(&mut self, living: &[u32]) {
+        self.agents.retain(|pid, _| living.contains(pid));
+    }
+}
