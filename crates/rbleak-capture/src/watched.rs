@@ -3,6 +3,7 @@
 //! time, by a thread of the caller's if the answer is not to be waited for.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,18 @@ impl Watched {
     /// # Errors
     /// When it cannot be started.
     pub fn start(launch: &Launch) -> Result<Watched, CaptureError> {
+        Watched::start_with(launch, true)
+    }
+
+    /// The same without the agent: its Rubies can be asked nothing.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn start_plain(launch: &Launch) -> Result<Watched, CaptureError> {
+        Watched::start_with(launch, false)
+    }
+
+    fn start_with(launch: &Launch, with_agent: bool) -> Result<Watched, CaptureError> {
         if !launch.directory.is_dir() {
             return Err(CaptureError::Missing {
                 path: launch.directory.clone(),
@@ -54,12 +67,13 @@ impl Watched {
             source: std::io::ErrorKind::NotFound.into(),
         })?;
         let directory = PrivateDirectory::create(&launch.private_bases())?;
-        let more = [
+        let agent: [(&str, OsString); 3] = [
             ("RBLEAK_DIR", directory.path().into()),
             ("RBLEAK_OWNED", "1".into()),
             ("RUBYOPT", launch.rubyopt(&directory.agent())),
         ];
-        let child = Child::start(launch, program.as_ref(), arguments, &more)?;
+        let more = if with_agent { &agent[..] } else { &[] };
+        let child = Child::start(launch, program.as_ref(), arguments, more)?;
         Ok(Watched {
             child,
             directory: Arc::new(directory),

@@ -253,8 +253,13 @@ fn a_process_that_ended_is_said_to_have() {
 
 fn kinds_of(ruby: &Ruby) -> Kinds {
     let pid = ruby.pid();
-    let description = ruby::description(pid, &maps::read(pid).unwrap()).unwrap();
-    kinds::read(pid, &smaps::read(pid).unwrap(), Layout::of(&description))
+    let description = ruby::description(pid, &maps::read(pid).expect("mappings"));
+    let description = description.expect("a Ruby");
+    kinds::read(
+        pid,
+        &smaps::read(pid).expect("mappings"),
+        Layout::of(&description),
+    )
 }
 
 #[test]
@@ -269,7 +274,7 @@ fn the_pages_of_ruby_s_heap_are_counted_from_outside() {
     assert!(kinds.knows_ruby);
     let counted = kinds.of(Kind::RubyHeap).as_f64() / 16384.0;
     assert!((counted / pages - 1.0).abs() < 0.02, "{counted} {pages}");
-    let rss = smaps_rollup::read(ruby.pid()).unwrap().rss;
+    let rss = smaps_rollup::read(ruby.pid()).expect("memory").rss;
     assert!((kinds.total().as_f64() / rss.as_f64() - 1.0).abs() < 0.02);
 }
 

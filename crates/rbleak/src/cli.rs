@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Explore(ExploreArgs),
     /// Gems and Rubies known to leak
     Audit(AuditArgs),
+    /// Memory over time of a process tree, with a verdict and the time to its limit
+    Watch(Box<crate::watch::WatchArgs>),
     /// The verdict on a recorded memory series: plateau, leak, bloat, fragmentation
     Trend(TrendArgs),
     /// Allocator and settings as a running Ruby really has them, and what mends them

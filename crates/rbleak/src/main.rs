@@ -21,6 +21,7 @@ mod run;
 mod shell;
 mod sources;
 mod verdicts;
+mod watch;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Show(args) => commands::show::run(args),
         Command::Explore(args) => commands::explore::run(args),
         Command::Audit(args) => commands::audit::run(args),
+        Command::Watch(args) => commands::watch::run(args),
         Command::Trend(args) => commands::trend::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
         Command::Demo(args) => commands::demo::run(args),

@@ -84,6 +84,11 @@ pub(crate) fn warn(text: &str) {
     let _ = writeln!(anstream::stderr(), "rbleak: warning: {}", sanitize(text));
 }
 
+/// A line on stderr that is worth knowing while something goes on.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "rbleak: {}", sanitize(text));
+}
+
 /// An error: one sentence, and its evidence on the lines below.
 pub(crate) fn error(sentence: &str, evidence: Option<&str>) {
     let mut err = anstream::stderr().lock();

@@ -17,6 +17,9 @@ pub(crate) struct Judged {
     /// The process within it; may be empty.
     pub(crate) process: String,
     pub(crate) series: MemorySeries,
+    /// When its lives began, on the clock of the samples, where that is known:
+    /// charts are aligned by it.
+    pub(crate) births: Vec<(Option<u64>, f64)>,
     pub(crate) judgement: Judgement,
 }
 
@@ -87,7 +90,7 @@ pub(crate) fn word(verdict: Answer) -> &'static str {
 }
 
 /// The key of the verdict in JSON.
-fn key(verdict: Answer) -> &'static str {
+pub(crate) fn key(verdict: Answer) -> &'static str {
     match verdict {
         Answer::Plateau => "plateau",
         Answer::Leak => "leak",
@@ -177,7 +180,8 @@ pub(crate) fn signal(signal: Signal) -> &'static str {
     }
 }
 
-fn per_hour(rate: &Rate) -> String {
+/// `+12 MB per hour (95 %: …)`.
+pub(crate) fn per_hour(rate: &Rate) -> String {
     format!("{} per hour", interval(rate.signal, rate.per_hour))
 }
 
@@ -218,6 +222,7 @@ pub(crate) fn duration(seconds: f64) -> String {
 fn title(one: &Judged) -> String {
     match one.process.as_str() {
         "" => one.source.clone(),
+        process if one.source.is_empty() => process.to_owned(),
         process => format!("{}: {process}", one.source),
     }
 }
@@ -405,6 +410,36 @@ fn table(all: &[Judged]) -> Table {
     }
 }
 
+/// When a life of a series began.
+fn birth(one: &Judged, life: Option<u64>) -> Option<f64> {
+    let found = one.births.iter().find(|(key, _)| *key == life);
+    found.map(|(_, at)| *at)
+}
+
+/// Lines are laid over one another by the age of the process, so that workers
+/// can be compared, where all ages are known and not so far apart that nothing
+/// would be seen.
+fn is_by_age(all: &[Judged]) -> bool {
+    let lives = || {
+        all.iter()
+            .flat_map(|one| one.series.lives().map(move |life| (one, life)))
+            .filter_map(|(one, life)| Some((one, life.first()?, life.last()?)))
+    };
+    let ages: Option<Vec<(f64, f64)>> = lives()
+        .map(|(one, first, last)| {
+            let born = birth(one, first.life)?;
+            Some((first.at - born, last.at - born))
+        })
+        .collect();
+    let Some(ages) = ages.filter(|ages| ages.len() > 1) else {
+        return false;
+    };
+    let longest = ages.iter().map(|(a, b)| b - a).fold(0.0, f64::max);
+    let from = ages.iter().map(|(a, _)| *a).fold(f64::MAX, f64::min);
+    let to = ages.iter().map(|(_, b)| *b).fold(0.0, f64::max);
+    to - from <= 2.0 * longest
+}
+
 /// The footprint of each series, or what there is in its place.
 fn chart(all: &[Judged]) -> Option<Chart> {
     let shown = Signal::ALL.into_iter().rev().find(|signal| {
@@ -412,12 +447,17 @@ fn chart(all: &[Judged]) -> Option<Chart> {
         let samples = |one: &Judged| one.series.lives().flatten().filter(|s| known(s)).count();
         all.iter().any(|one| samples(one) > 1)
     })?;
+    let by_age = is_by_age(all);
     let lines: Vec<ChartLine> = all
         .iter()
         .take(MOST_LINES)
         .map(|one| {
             let first = one.series.lives().next().and_then(|life| life.first());
             let start = first.map_or(0.0, |sample| sample.at);
+            let begun = |life: &[Sample]| match life.first() {
+                Some(first) if by_age => birth(one, first.life).unwrap_or(start),
+                _ => start,
+            };
             ChartLine {
                 name: if all.len() == 1 {
                     String::new()
@@ -428,6 +468,7 @@ fn chart(all: &[Judged]) -> Option<Chart> {
                     .series
                     .lives()
                     .map(|life| {
+                        let start = begun(life);
                         let points = life.iter();
                         points
                             .filter_map(|sample| Some((sample.at - start, shown.of(sample)?)))
@@ -441,6 +482,10 @@ fn chart(all: &[Judged]) -> Option<Chart> {
     let highest = points().map(|p| p.1).fold(f64::MIN, f64::max);
     let lowest = points().map(|p| p.1).fold(f64::MAX, f64::min);
     let longest = points().map(|p| p.0).fold(0.0, f64::max);
+    let earliest = match by_age {
+        true => points().map(|p| p.0).fold(longest, f64::min),
+        false => 0.0,
+    };
     // What hardly moves is not blown up to the whole height.
     let low = (lowest - 0.5 * (highest - lowest).max(0.1 * highest)).max(0.0);
     let high = highest.max(low + f64::MIN_POSITIVE);
@@ -455,10 +500,13 @@ fn chart(all: &[Judged]) -> Option<Chart> {
             .collect()
     };
     Some(Chart {
-        title: signal(shown).to_owned(),
+        title: match by_age {
+            true => format!("{} by age", signal(shown)),
+            false => signal(shown).to_owned(),
+        },
         lines,
         y_ticks: ticks(low, high, &label),
-        x_ticks: ticks(0.0, longest, &duration),
+        x_ticks: ticks(earliest, longest, &duration),
     })
 }
 

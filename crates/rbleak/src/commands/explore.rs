@@ -63,7 +63,7 @@ pub(crate) fn run(args: &ExploreArgs) -> Result<ExitStatus> {
 }
 
 /// `NO_COLOR` (no-color.org) and terminals without colours.
-fn is_colored() -> bool {
+pub(super) fn is_colored() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

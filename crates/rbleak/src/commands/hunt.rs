@@ -143,7 +143,7 @@ fn failed(mut run: RunDirectory, error: anyhow::Error) -> anyhow::Error {
 }
 
 /// The first signal asks for a clean stop, a second one ends rbleak at once.
-fn interrupt_on_signals() -> Result<Interrupt> {
+pub(super) fn interrupt_on_signals() -> Result<Interrupt> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let interrupt = Interrupt::new();
     for signal in [SIGINT, SIGTERM, SIGHUP] {

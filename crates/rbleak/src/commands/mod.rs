@@ -16,3 +16,4 @@ pub(crate) mod summary;
 
 pub(crate) use one::place;
 pub(crate) mod trend;
+pub(crate) mod watch;

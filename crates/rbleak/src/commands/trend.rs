@@ -37,6 +37,7 @@ pub(crate) fn run(args: &TrendArgs) -> Result<ExitStatus> {
                 process: track.name,
                 judgement: judge(&track.series, &settings),
                 series: track.series,
+                births: Vec::new(),
             });
         }
     }
@@ -44,9 +45,7 @@ pub(crate) fn run(args: &TrendArgs) -> Result<ExitStatus> {
     blocks(&judged).into_iter().for_each(|b| document.push(b));
     notes.into_iter().for_each(|note| document.note(note));
     if let Some(path) = &args.svg {
-        let svg = to_svg(&document, &caption(&document));
-        crate::files::write_atomically(path, |out| std::io::Write::write_all(out, svg.as_bytes()))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_svg(path, &document, &caption(&document))?;
     }
     shell::show(&document, args.format, args.output.as_deref())?;
     Ok(status_of(&judged))
@@ -112,7 +111,15 @@ fn limit(text: &str) -> Result<Bytes> {
     }
 }
 
-fn caption(document: &Document) -> String {
+/// Writes the charts of a document.
+pub(super) fn write_svg(path: &Path, document: &Document, caption: &str) -> Result<()> {
+    let svg = to_svg(document, caption);
+    crate::files::write_atomically(path, |out| std::io::Write::write_all(out, svg.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The verdict in a line.
+pub(super) fn caption(document: &Document) -> String {
     let verdict = document.blocks.iter().find_map(|block| match block {
         Block::Verdict(verdict) => Some(format!("{} {}", verdict.word, verdict.headline)),
         _ => None,

@@ -1,0 +1,36 @@
+//! Memory over time, of a process and all below it.
+//!
+//! [`sample`] asks the operating system, [`glances`] the agent and
+//! [`requests`] whoever counts requests. [`state`] puts it into rows, lives
+//! and verdicts; it is pure and is told what time it is. [`record`] writes it
+//! down, [`view`], [`plain`], [`prometheus`] and [`document`] show it, and
+//! [`terminal`] alone has the screen and the keys.
+
+mod args;
+mod budget;
+mod document;
+mod glances;
+mod plain;
+mod prometheus;
+mod record;
+mod requests;
+mod rows;
+mod sample;
+mod state;
+mod target;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub(crate) use args::WatchArgs;
+pub(crate) use document::{About, document};
+pub(crate) use glances::Asker;
+pub(crate) use plain::Lines;
+pub(crate) use prometheus::Served;
+pub(crate) use record::Recorder;
+pub(crate) use requests::{Requests, Source};
+pub(crate) use sample::Sampler;
+pub(crate) use state::{Settings, State};
+pub(crate) use target::{check, notes};
+pub(crate) use terminal::{Screen, Wish, is_terminal};
