@@ -272,7 +272,10 @@ fn facts(one: &Judged) -> Vec<Fact> {
         && judgement.signal != Some(rate.signal)
     {
         let key = signal(rate.signal);
-        facts.push(Fact::new(key, per_hour(&rate), rate_data(&rate)));
+        let text = format!("{key} {}", per_hour(&rate));
+        let mut fact = Fact::new(key, text, rate_data(&rate));
+        fact.label = "footprint".to_owned();
+        facts.push(fact);
     }
     if let Some(end) = judgement.time_to_limit {
         facts.push(Fact::new(

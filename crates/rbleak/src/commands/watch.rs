@@ -9,7 +9,7 @@ use crate::files::create_private_directory;
 use crate::shell;
 use crate::watch::{
     About, Asker, Lines, Recorder, Requests, Sampler, Screen, Served, Settings, Source, State,
-    WatchArgs, Wish, check, document, is_terminal, notes,
+    WatchArgs, Wish, check, document, is_terminal, name_of, notes,
 };
 use anyhow::{Context, Result, bail};
 use jiff::ZonedDateTime;
@@ -43,6 +43,12 @@ pub(crate) fn run(args: &WatchArgs) -> Result<ExitStatus> {
 
 /// Refuses what would lose data, before anything is read.
 fn refuse(args: &WatchArgs) -> Result<()> {
+    if args.pid.is_some() && (args.gc_every.is_some() || args.no_agent || args.directory.is_some())
+    {
+        bail!(
+            "--gc-every, --no-agent and --directory are for a command that rbleak starts: give it behind --"
+        );
+    }
     if args.output.is_some() && args.output == args.svg {
         bail!("--output and --svg name the same file: give two names");
     }
@@ -104,7 +110,7 @@ impl<'a> Watch<'a> {
         let agent = watched.as_ref().filter(|_| !args.no_agent);
         let asker = agent.map(|it| Asker::start(it.glances(interrupt), args.gc_every));
         let target = match args.command.as_slice() {
-            [] => format!("{} {}", root.name, root.pid),
+            [] => format!("{} {}", name_of(&root), root.pid),
             words => words.join(" "),
         };
         let notes = match args.pid {

@@ -37,22 +37,16 @@ pub(crate) struct WatchArgs {
     pub(crate) requests_from: Option<String>,
 
     /// Between two full collections that the agent asks for [default: what costs the app 0.25 %]
-    #[arg(long, value_name = "TIME", value_parser = every, requires = "command", help_heading = "App")]
+    #[arg(long, value_name = "TIME", value_parser = every, help_heading = "App")]
     pub(crate) gc_every: Option<Duration>,
     /// Start CMD without the agent: memory from outside only
-    #[arg(
-        long,
-        requires = "command",
-        conflicts_with = "gc_every",
-        help_heading = "App"
-    )]
+    #[arg(long, conflicts_with = "gc_every", help_heading = "App")]
     pub(crate) no_agent: bool,
     /// Folder of the app
     #[arg(
         short = 'C',
         long = "directory",
         value_name = "DIR",
-        requires = "command",
         help_heading = "App"
     )]
     pub(crate) directory: Option<PathBuf>,

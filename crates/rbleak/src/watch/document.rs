@@ -305,8 +305,9 @@ fn heading(kind: Kind, kinds: &[Kinds], allocator: Option<&Allocator>) -> String
         Kind::Arenas => {
             let most = kinds.iter().filter_map(|kinds| kinds.arenas).max();
             match most {
-                Some(arenas @ 2..) => format!("{} arenas", arenas - 1),
-                _ => "arenas".to_owned(),
+                Some(2) => "1 more arena".to_owned(),
+                Some(arenas) => format!("{} more arenas", arenas.saturating_sub(1)),
+                None => "arenas".to_owned(),
             }
         }
         Kind::Anonymous => match (other, knows_ruby) {

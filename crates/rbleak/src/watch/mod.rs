@@ -32,5 +32,5 @@ pub(crate) use record::Recorder;
 pub(crate) use requests::{Requests, Source};
 pub(crate) use sample::Sampler;
 pub(crate) use state::{Settings, State};
-pub(crate) use target::{check, notes};
+pub(crate) use target::{check, name_of, notes};
 pub(crate) use terminal::{Screen, Wish, is_terminal};

