@@ -156,6 +156,10 @@ fn headline(judgement: &Judgement) -> String {
         Answer::Bloat => "went up by steps and stays there".to_owned(),
         Answer::Fragmentation => format!("grows ever more slowly: {}", rate()),
         Answer::WarmingUp => format!("still rises towards a level: {}", rate()),
+        Answer::NotEnoughData if judgement.signal.is_some() => format!(
+            "it grows, by no more yet than what Ruby may leave uncollected: {}",
+            rate()
+        ),
         Answer::NotEnoughData => "12 samples in one life of a process are the least".to_owned(),
     }
 }

@@ -9,7 +9,7 @@ use rbleak_process::cgroup::GroupMemory;
 use rbleak_process::kinds::Kinds;
 use rbleak_process::smaps_rollup::MemoryRollup;
 use rbleak_trend::recording::Row as Recorded;
-use rbleak_trend::{Judgement, MemorySeries, Sample, Verdict, judge, seconds_until};
+use rbleak_trend::{Judgement, MemorySeries, Sample, Signal, Verdict, judge, seconds_until};
 use rbleak_units::{Bytes, Interval};
 use std::collections::{HashMap, VecDeque};
 
@@ -23,6 +23,10 @@ const AGAIN_AT_LATEST: f64 = 60.0;
 const STEADY: u32 = 3;
 /// … each with so many times the samples of the one before, is the verdict.
 const MORE: f64 = 1.1;
+/// Garbage that a Ruby may leave lying about, in bytes, …
+const MOST_GARBAGE: f64 = 64e6;
+/// … and for so many seconds, of one that does anything at all.
+const COLLECTED_WITHIN: f64 = 600.0;
 /// A leak this likely is not ruled out.
 const DOUBT: f64 = 0.25;
 /// Lives that are aligned by their ages, of one row.
@@ -241,8 +245,7 @@ impl State {
     /// Judges a row; `clock` tells seconds, of which the cost is made.
     pub(crate) fn judge(&mut self, index: usize, clock: &dyn Fn() -> f64) {
         let before = clock();
-        let settings = rbleak_trend::Settings::default();
-        let judgement = judge(&self.rows[index].series, &settings);
+        let judgement = judged(&self.rows[index].series);
         let cost = clock() - before;
         let living = self.rows.iter().filter(|row| row.alive.is_some()).count();
         // Each row has its share of the time.
@@ -258,7 +261,7 @@ impl State {
     /// Judges all rows as they stand.
     pub(crate) fn judge_all(&mut self) {
         for row in &mut self.rows {
-            row.judgement = Some(judge(&row.series, &rbleak_trend::Settings::default()));
+            row.judgement = Some(judged(&row.series));
         }
     }
 
@@ -310,6 +313,36 @@ impl State {
                 .unwrap_or_default()
         });
         each.fold(Bytes(0), |sum, bytes| sum + bytes)
+    }
+}
+
+/// The judgement of a row. Ruby collects when malloc has grown by some tens of
+/// megabytes (gc.c: GC_MALLOC_LIMIT_MAX is 32 MB, and what has survived a few
+/// collections waits for longer): from outside, garbage that waits for that
+/// looks like a leak, and is not called one yet.
+fn judged(series: &MemorySeries) -> Judgement {
+    let judgement = judge(series, &rbleak_trend::Settings::default());
+    let is_outside = judgement.signal.is_some_and(Signal::is_footprint);
+    if judgement.verdict != Verdict::Leak || !is_outside {
+        return judgement;
+    }
+    let may_be_garbage = series.lives().all(|life| {
+        let (Some(first), Some(last)) = (life.first(), life.last()) else {
+            return true;
+        };
+        let of = |sample: &Sample| judgement.signal.and_then(|signal| signal.of(sample));
+        let known = || life.iter().filter_map(of);
+        let grown = known().fold(0.0, f64::max) - known().fold(f64::MAX, f64::min);
+        last.at - first.at < COLLECTED_WITHIN && grown < MOST_GARBAGE
+    });
+    match may_be_garbage {
+        true => Judgement {
+            verdict: Verdict::NotEnoughData,
+            confidence: 0.0,
+            is_provisional: true,
+            ..judgement
+        },
+        false => judgement,
     }
 }
 

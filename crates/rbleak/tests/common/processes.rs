@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 /// Keeps some megabytes a second.
 pub const LEAK: &str =
-    "$stdout.sync = true; puts 'up'; $k = []; loop { 100.times { $k << 'x' * 2000 }; sleep 0.02 }";
+    "$stdout.sync = true; puts 'up'; $k = []; loop { 100.times { $k << 'x' * 4000 }; sleep 0.02 }";
 /// Allocates as much, and keeps nothing but a cache that is full.
-pub const STABLE: &str = "$stdout.sync = true; $k = Array.new(20_000) { 'x' * 200 }; puts 'up'; \
-     i = 0; loop { 100.times { $k[i = (i + 1) % 20_000] = 'x' * 200 }; sleep 0.02 }";
+pub const STABLE: &str = "$stdout.sync = true; $k = Array.new(20_000) { 'x' * 2000 }; puts 'up'; \
+     i = 0; loop { 100.times { $k[i = (i + 1) % 20_000] = 'x' * 2000 }; sleep 0.02 }";
 /// Loses memory that Ruby knows nothing of.
 pub const NATIVE: &str = "require 'fiddle'; puts 'up'; $stdout.flush; \
-     loop { 100.times { p = Fiddle.malloc(2000); Fiddle::Pointer.new(p)[0, 2000] = 'x' * 2000 }; sleep 0.02 }";
+     loop { 100.times { p = Fiddle.malloc(4000); Fiddle::Pointer.new(p)[0, 4000] = 'x' * 4000 }; sleep 0.02 }";
 
 /// A process that lasts until the test is over.
 pub struct Process {
