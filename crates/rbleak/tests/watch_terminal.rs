@@ -30,7 +30,6 @@ fn chart_rows_and_verdict_are_drawn_and_the_answer_stays_behind() {
     session.keys("aj");
     session.expect("age");
     session.keys("q");
-    session.expect("ended by hand");
     session.expect("memory by kind");
     assert_eq!(session.ended().code(), Some(1));
 }

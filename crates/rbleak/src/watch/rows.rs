@@ -134,7 +134,9 @@ impl Places {
             return Place::NotYet;
         }
         let below = self.row(candidate.parent);
-        let is_like = |row: &Row| row.alive.is_none() && row.below == below && row.title == *title;
+        // A parent that is young itself has no row yet.
+        let is_below = |row: &Row| row.below == below || row.below.is_none() || below.is_none();
+        let is_like = |row: &Row| row.alive.is_none() && is_below(row) && row.title == *title;
         let free = (0..self.rows.len())
             .filter(|&index| is_like(&self.rows[index]))
             .min_by_key(|&index| self.rows[index].ended);
@@ -247,6 +249,7 @@ mod tests {
         places.end(Pid(3));
         places.end(Pid(2));
         // Another parent, another row.
+        places.place(&candidate(4, 0, "sh", 9.0));
         assert_eq!(
             places.place(&candidate(5, 4, "ruby\0job.rb", 3.0)),
             Place::New

@@ -24,7 +24,7 @@ const STEADY: u32 = 3;
 /// … each with so many times the samples of the one before, is the verdict.
 const MORE: f64 = 1.1;
 /// Garbage that a Ruby may leave lying about, in bytes, …
-const MOST_GARBAGE: f64 = 64e6;
+const MOST_GARBAGE: f64 = 160e6;
 /// … and for so many seconds, of one that does anything at all.
 const COLLECTED_WITHIN: f64 = 600.0;
 /// A leak this likely is not ruled out.
@@ -316,10 +316,10 @@ impl State {
     }
 }
 
-/// The judgement of a row. Ruby collects when malloc has grown by some tens of
-/// megabytes (gc.c: GC_MALLOC_LIMIT_MAX is 32 MB, and what has survived a few
-/// collections waits for longer): from outside, garbage that waits for that
-/// looks like a leak, and is not called one yet.
+/// The judgement of a row. Ruby collects when malloc has grown by up to 32 MB,
+/// and what has survived a few collections when it has grown by up to 128 MB
+/// (gc.c: GC_MALLOC_LIMIT_MAX, GC_OLDMALLOC_LIMIT_MAX): from outside, garbage
+/// that waits for that looks like a leak, and is not called one yet.
 fn judged(series: &MemorySeries) -> Judgement {
     let judgement = judge(series, &rbleak_trend::Settings::default());
     let is_outside = judgement.signal.is_some_and(Signal::is_footprint);

@@ -27,12 +27,12 @@ fn wobble(i: u64) -> f64 {
     (i.wrapping_mul(7919) % 97) as f64 * 1_000.0
 }
 
-/// A master and three workers, the second of which leaks 200 kB a second.
+/// A master and three workers, the second of which leaks 400 kB a second.
 fn cluster(at: u64) -> Moment {
     let age = at as f64 + 100.0;
     let mut processes = vec![seen(10, "puma", age, 60e6 + wobble(at))];
     processes.extend((0..3_u64).map(|worker| {
-        let leaked = if worker == 1 { 200e3 * at as f64 } else { 0.0 };
+        let leaked = if worker == 1 { 400e3 * at as f64 } else { 0.0 };
         let bytes = 100e6 + leaked + wobble(at * 3 + worker);
         seen(11 + worker as u32, &format!("worker {worker}"), age, bytes)
     }));
@@ -45,7 +45,7 @@ fn cluster(at: u64) -> Moment {
 fn settings() -> Settings {
     Settings {
         every: 1.0,
-        limit: Some(Bytes(40_000_000_000)),
+        limit: Some(Bytes(80_000_000_000)),
     }
 }
 
@@ -53,7 +53,7 @@ fn settings() -> Settings {
 pub(super) fn leaking(seconds: u64) -> State {
     let mut state = State::new(settings());
     for at in 0..seconds {
-        let process = seen(5, "app", at as f64, 100e6 + 1e6 * at as f64 + wobble(at));
+        let process = seen(5, "app", at as f64, 100e6 + 2e6 * at as f64 + wobble(at));
         let moment = Moment {
             processes: vec![process],
             ..Moment::default()
@@ -82,7 +82,7 @@ fn the_worker_that_leaks_is_told_and_so_is_its_end() {
         .collect();
     assert_eq!(leaks, ["worker 1"]);
     let ending = state.ending().expect("a limit");
-    let truth = (40e9 - state.total().as_f64()) / 200e3;
+    let truth = (80e9 - state.total().as_f64()) / 400e3;
     let seconds = ending.seconds.expect("it leaks");
     assert!(
         seconds.low < truth && truth < seconds.high,
@@ -136,7 +136,7 @@ fn the_verdict_is_known_after_several_looks_and_not_before() {
             state.is_decided()
         })
     };
-    for per_second in [0.0, 1e6] {
+    for per_second in [0.0, 2e6] {
         let at = decided(per_second);
         assert!(at.is_some_and(|at| (30..1000).contains(&at)), "{at:?}");
     }

@@ -8,7 +8,7 @@ on_worker_boot do |index|
   Thread.new do
     kept = []
     loop do
-      batch = Array.new(100) { 'x' * 4000 }
+      batch = Array.new(100) { 'x' * 8000 }
       kept << batch if index == 1
       sleep 0.02
     end
