@@ -22,15 +22,21 @@ ALLOCATORS = {
 THREADS = [1, 5].freeze
 SIDES = %w[agent outside].freeze
 
-# With the agent a leak must be told with what leaks, and nothing else be called
-# a leak. From outside a leak may be open still, but nothing else be called one.
+# With the agent a leak must be told with what leaks, stable as a plateau, and
+# bloat as such or, where the allocator has given it back, as a plateau; what
+# fragments may look like anything but a leak. From outside a leak may be open
+# still, but nothing else be called one.
 def right?(kind, side, verdict, grows)
+  return verdict != "leak" || LEAKS.key?(kind) if side == "outside"
+  return verdict == "leak" && grows == LEAKS[kind] if LEAKS.key?(kind)
+
   case kind
-  when "object" then verdict == "leak" && (side == "outside" || grows == "Ruby objects") || side == "outside"
-  when "native" then verdict == "leak" && (side == "outside" || grows == "native memory") || side == "outside"
+  when "stable" then verdict == "plateau"
+  when "bloat" then %w[bloat plateau].include?(verdict)
   else verdict != "leak"
   end
 end
+LEAKS = { "object" => "Ruby objects", "native" => "native memory" }.freeze
 
 def watch(kind, allocator, threads, side)
   command = [RBLEAK, "watch", "--every", "100ms", "--for", "#{SECONDS}s", "--no-record", "--format", "json"]

@@ -13,20 +13,22 @@ require "fiddle" if kind == "native"
 KEPT = []
 LOCK = Mutex.new
 SLOTS = Array.new(4000)
+BEGUN = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 
 def work(random)
   Array.new(20) { |i| "#{i}#{random.rand(1000)}" }.map(&:upcase).join(",").split(",").size
 end
 
-def step(kind, random, pieces)
+def step(kind, random)
   case kind
   when "object" then LOCK.synchronize { KEPT << "x" * 600 }
   when "native"
     pointer = Fiddle.malloc(600)
     Fiddle::Pointer.new(pointer)[0, 600] = "x" * 600
   when "bloat"
-    # About a third of the way.
-    if pieces == 4000
+    # Once, about a third of the way, and in one thread only.
+    if !$bloated && Process.clock_gettime(Process::CLOCK_MONOTONIC) - BEGUN > 6
+      $bloated = true
       large = Array.new(60_000) { "x" * 500 }
       large.clear
     end
@@ -38,11 +40,10 @@ end
 workers = threads.times.map do |number|
   Thread.new do
     random = Random.new(number)
-    pieces = 0
     loop do
       10.times do
         work(random)
-        step(kind, random, pieces += 1)
+        step(kind, random)
       end
       sleep 0.01 * threads
     end

@@ -150,6 +150,43 @@ fn a_stable_process_with_the_agent_is_no_leak() {
     assert_ne!(told.status, 2, "{}\n{}", told.stdout, told.stderr);
 }
 
+/// A few runs of those of script/real-processes.
+#[test]
+fn five_threads_under_jemalloc_are_told_right() {
+    let workload = common::repository().join("script/real-processes.d/workload.rb");
+    let workload = workload.to_str().expect("UTF-8");
+    let library = "libjemalloc.so.2";
+    for (kind, verdict) in [("native", "leak"), ("stable", "plateau")] {
+        let preload = format!("LD_PRELOAD={library}");
+        let told = Bench::new().run(&[
+            "watch",
+            "--every",
+            "100ms",
+            "--gc-every",
+            "150ms",
+            "--for",
+            "14s",
+            "--no-record",
+            "--format",
+            "json",
+            "--",
+            "env",
+            &preload,
+            "ruby",
+            workload,
+            kind,
+            "5",
+        ]);
+        let json = told.json();
+        let allocator = json["facts"]["allocator"].as_str();
+        assert!(
+            allocator.is_some_and(|text| text.starts_with("jemalloc")),
+            "this test needs {library}: run script/setup: {json:#}"
+        );
+        assert_eq!(json["verdict"]["verdict"], verdict, "{json:#}");
+    }
+}
+
 #[test]
 fn requests_make_a_rate_per_request() {
     let bench = Bench::new();

@@ -199,7 +199,7 @@ mod tests {
             ("sidekiq 6.5.1 shop [0 of 5 busy]", "sidekiq", false),
             ("/usr/bin/ruby3.1\0bin/jobs.rb\0-v", "jobs.rb", false),
             ("ruby\0-e\0loop { x }", "ruby", false),
-            ("/bin/sleep\060", "sleep", false),
+            ("/bin/sleep\x0060", "sleep", false),
             ("", "ruby3.1", false),
         ] {
             let title = title(line);
