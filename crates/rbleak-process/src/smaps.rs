@@ -73,7 +73,8 @@ pub fn parse(text: &str) -> Vec<Resident> {
             "Swap" => &mut memory.swap,
             _ => continue,
         };
-        *figure += kilobytes_of(value).unwrap_or_default();
+        let more = kilobytes_of(value).unwrap_or_default();
+        figure.0 = figure.0.saturating_add(more.0);
     }
     all
 }
@@ -82,6 +83,7 @@ pub fn parse(text: &str) -> Vec<Resident> {
 mod tests {
     use super::*;
     use crate::maps::Backing;
+    use proptest::prelude::*;
     use rbleak_units::Bytes;
 
     const CAPTURED: &str = "\
@@ -119,6 +121,14 @@ THPeligible:           0
         assert_eq!(parse("Rss: 4 kB\nnonsense\n"), []);
         let cut = parse("55a0-55b0 rw-p 00000000 00:00 0 [heap]\nRss: x kB\nPs");
         assert_eq!(cut[0].memory, MemoryRollup::default());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(([0-9a-f]{1,6}-[0-9a-f]{1,6} rw-p 0 0:0 0 ?.{0,8}|(Rss|Swap|Private_Dirty): +[0-9]{1,20} kB|.{0,12})\n){0,12}") {
+            let all = parse(&text);
+            prop_assert!(all.len() <= text.lines().count());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! [`sample`] asks the operating system, [`glances`] the agent and
 //! [`requests`] whoever counts requests. [`state`] puts it into rows, lives
 //! and verdicts; it is pure and is told what time it is. [`record`] writes it
-//! down, [`view`], [`plain`], [`prometheus`] and [`document`] show it, and
+//! down, [`view`], [`plain`], [`prometheus`] and [`mod@document`] show it, and
 //! [`terminal`] alone has the screen and the keys.
 
 mod args;
