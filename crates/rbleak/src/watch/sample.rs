@@ -166,7 +166,8 @@ impl Sampler {
             let born: Vec<&Stat> = all
                 .iter()
                 .filter(|stat| known.contains(&stat.parent) && !known.contains(&stat.pid))
-                .filter(|stat| !stat.is_zombie())
+                // Whoever watches its own shell does not watch itself.
+                .filter(|stat| !stat.is_zombie() && stat.pid != Pid::own())
                 .collect();
             if born.is_empty() {
                 break;

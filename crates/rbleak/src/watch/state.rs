@@ -23,9 +23,12 @@ const AGAIN_AT_LATEST: f64 = 60.0;
 const STEADY: u32 = 3;
 /// … each with so many times the samples of the one before, is the verdict.
 const MORE: f64 = 1.1;
-/// Garbage that a Ruby may leave lying about, in bytes, …
+/// Garbage that a Ruby may leave lying about, in bytes.
 const MOST_GARBAGE: f64 = 160e6;
-/// … and for so many seconds, of one that does anything at all.
+/// Memory that allocators keep for their threads and count as in use, in bytes:
+/// five threads under jemalloc come to some hundred kilobytes.
+const MOST_IN_CACHES: f64 = 3e6;
+/// Seconds after which neither is an excuse.
 const COLLECTED_WITHIN: f64 = 600.0;
 /// A leak this likely is not ruled out.
 const DOUBT: f64 = 0.25;
@@ -319,27 +322,35 @@ impl State {
 /// The judgement of a row. Ruby collects when malloc has grown by up to 32 MB,
 /// and what has survived a few collections when it has grown by up to 128 MB
 /// (gc.c: GC_MALLOC_LIMIT_MAX, GC_OLDMALLOC_LIMIT_MAX): from outside, garbage
-/// that waits for that looks like a leak, and is not called one yet.
+/// that waits for that looks like a leak, and is not called one yet. Nor is what
+/// allocators may keep for their threads.
 fn judged(series: &MemorySeries) -> Judgement {
     let judgement = judge(series, &rbleak_trend::Settings::default());
-    let is_outside = judgement.signal.is_some_and(Signal::is_footprint);
-    if judgement.verdict != Verdict::Leak || !is_outside {
+    let (floor, instead) = match judgement.signal {
+        Some(signal) if signal.is_footprint() => (MOST_GARBAGE, Verdict::NotEnoughData),
+        Some(Signal::MallocInUse) => (MOST_IN_CACHES, Verdict::Plateau),
+        _ => return judgement,
+    };
+    if judgement.verdict != Verdict::Leak {
         return judgement;
     }
-    let may_be_garbage = series.lives().all(|life| {
-        let (Some(first), Some(last)) = (life.first(), life.last()) else {
-            return true;
-        };
-        let of = |sample: &Sample| judgement.signal.and_then(|signal| signal.of(sample));
+    let of = |sample: &Sample| judgement.signal.and_then(|signal| signal.of(sample));
+    let is_below = series.lives().all(|life| {
         let known = || life.iter().filter_map(of);
         let grown = known().fold(0.0, f64::max) - known().fold(f64::MAX, f64::min);
-        last.at - first.at < COLLECTED_WITHIN && grown < MOST_GARBAGE
+        let seconds = life.last().map_or(0.0, |s| s.at) - life.first().map_or(0.0, |s| s.at);
+        seconds < COLLECTED_WITHIN && grown < floor
     });
-    match may_be_garbage {
+    match is_below {
         true => Judgement {
-            verdict: Verdict::NotEnoughData,
-            confidence: 0.0,
+            verdict: instead,
+            // That it leaks stays as likely as it is, and is told.
+            confidence: match instead {
+                Verdict::Plateau => 1.0 - judgement.leak_probability,
+                _ => 0.0,
+            },
             is_provisional: true,
+            grows: None,
             ..judgement
         },
         false => judgement,
