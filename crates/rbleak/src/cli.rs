@@ -533,6 +533,9 @@ pub(crate) struct ShowArgs {
     /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
+    /// Memory that it may take, such as 2GiB or 500MB; what needs more is refused
+    #[arg(long, value_name = "SIZE", value_parser = crate::memory::size)]
+    pub(crate) memory: Option<Bytes>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -565,6 +568,9 @@ pub(crate) struct ExploreArgs {
     /// Names of constants, variables and blocks [default: X.names.ndjson.zst beside X.ndjson.zst]
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
+    /// Memory that it may take, such as 2GiB or 500MB; what needs more is refused
+    #[arg(long, value_name = "SIZE", value_parser = crate::memory::size)]
+    pub(crate) memory: Option<Bytes>,
 }
 
 const EXPLORE_HELP: &str = "\

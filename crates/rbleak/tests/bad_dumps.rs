@@ -43,6 +43,8 @@ fn assert_partial(
     let partial = json["facts"]["partial"][0].clone();
     assert_eq!(partial["name"], dump);
     assert_eq!(partial["cut"]["cause"].as_str(), cause, "{partial}");
+    let summary = bench.run(&["summary", "--format", "json", dump]).json();
+    assert_eq!(summary["facts"]["partial"][0], partial);
     partial
 }
 

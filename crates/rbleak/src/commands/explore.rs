@@ -6,10 +6,11 @@ use crate::cli::ExploreArgs;
 use crate::exit::ExitStatus;
 use crate::explore::{App, Look, Model, is_terminal, run as show};
 use crate::inputs::{self, Which};
+use crate::memory;
 use crate::shell::Progress;
 use anyhow::{Context, Result, bail};
 use rbleak_heap::graph::{Dominators, GraphInput};
-use rbleak_heap::{Heap, ReadOptions};
+use rbleak_heap::{Analysis, Heap, ReadOptions};
 
 /// Runs the command.
 pub(crate) fn run(args: &ExploreArgs) -> Result<ExitStatus> {
@@ -36,7 +37,10 @@ pub(crate) fn run(args: &ExploreArgs) -> Result<ExitStatus> {
     let progress = Progress::new(false);
     progress.say(format!("reading {}", args.dump.display()));
     let names = one.read_names()?;
-    let heap = Heap::open(&args.dump, &ReadOptions::default())?;
+    let wanted = [(args.dump.as_path(), true)];
+    let memory = memory::allow(args.memory, Analysis::Dominators, &wanted)?;
+    let heap = Heap::open_within(&args.dump, &ReadOptions::default(), &memory)
+        .map_err(|error| memory::told(args.memory, error))?;
     if heap.is_partial() {
         bail!(
             "{} lists no roots, so that nothing can be said to keep anything: take a whole dump, without since:",

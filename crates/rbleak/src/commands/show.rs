@@ -5,11 +5,12 @@ use super::one::{One, place, rows_at_most, share};
 use crate::cli::ShowArgs;
 use crate::exit::ExitStatus;
 use crate::inputs::{self, Which};
+use crate::memory;
 use crate::shell;
 use anyhow::{Result, bail};
 use rbleak_heap::graph::{Dominator, Dominators, GraphInput, Layer, Places};
 use rbleak_heap::trace::{PathTo, Paths, Step, root_in_words};
-use rbleak_heap::{Detail, Heap, Names, Neighbours, ObjectId, ObjectType, ReadOptions};
+use rbleak_heap::{Analysis, Detail, Heap, Names, Neighbours, ObjectId, ObjectType, ReadOptions};
 use rbleak_report::{Align, Block, Document, Fact, Note, Row, Table, json};
 use rbleak_units::{Address, grouped};
 use std::collections::BTreeMap;
@@ -40,7 +41,11 @@ pub(crate) fn run(args: &ShowArgs) -> Result<ExitStatus> {
         let addresses = known.addresses();
         Detail::read(stdin(), "standard input", &options, addresses)?
     } else {
-        (Heap::open(&args.dump, &options)?, BTreeMap::new())
+        let wanted = [(args.dump.as_path(), true)];
+        let memory = memory::allow(args.memory, Analysis::Dominators, &wanted)?;
+        let heap = Heap::open_within(&args.dump, &options, &memory)
+            .map_err(|error| memory::told(args.memory, error))?;
+        (heap, BTreeMap::new())
     };
     report_issues(&heap);
     let id = known.find(&args.object, &heap)?;
@@ -63,11 +68,9 @@ pub(crate) fn run(args: &ShowArgs) -> Result<ExitStatus> {
         id,
     };
     let path = Paths::new(&heap, &names).to(id);
-    shell::show(
-        &teller.document(path.as_ref()),
-        args.format,
-        args.output.as_deref(),
-    )?;
+    let mut document = teller.document(path.as_ref());
+    super::partial::mark(&mut document, std::slice::from_ref(&heap));
+    shell::show(&document, args.format, args.output.as_deref())?;
     Ok(ExitStatus::Clean)
 }
 

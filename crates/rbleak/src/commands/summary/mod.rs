@@ -55,11 +55,9 @@ pub(crate) fn run(args: &SummaryArgs) -> Result<ExitStatus> {
         strings,
         values,
     };
-    shell::show(
-        &teller.document(&slots),
-        args.format,
-        args.output.as_deref(),
-    )?;
+    let mut document = teller.document(&slots);
+    super::partial::mark(&mut document, std::slice::from_ref(&heap));
+    shell::show(&document, args.format, args.output.as_deref())?;
     Ok(ExitStatus::Clean)
 }
 
