@@ -12,8 +12,9 @@ REAP = File.join(TARGET, "peers", "bin", "reap")
 IS_BIG = File.directory?(SIZE)
 DUMPS = IS_BIG ? SIZE : File.join(TARGET, "bench", SIZE)
 ROUNDS = 3
-# A peer that takes minutes is run once.
+# A peer that takes minutes is run once, and stopped where it takes many.
 PEER_ROUNDS = IS_BIG ? 1 : ROUNDS
+PATIENCE = 240
 
 # Hashes, strings, arrays, structs and closures; a thousand of them leak
 # between A and B, and again between B and C.
@@ -48,16 +49,20 @@ def time(*command)
   Benchmark.realtime { system(*command, out: File::NULL, err: File::NULL) }
 end
 
-# Peak resident memory of a command, in bytes.
-def peak(*command)
+# Seconds and peak resident memory, in bytes, of one run of a command, which is
+# stopped when it takes too long: it would have taken more of both.
+def watch(*command)
+  start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  seconds = -> { Process.clock_gettime(Process::CLOCK_MONOTONIC) - start }
   pid = spawn(*command, out: File::NULL, err: File::NULL)
   largest = 0
   until Process.waitpid(pid, Process::WNOHANG)
     status = File.read("/proc/#{pid}/status") rescue break
     largest = [largest, status[/VmHWM:\s+(\d+)/, 1].to_i].max
+    Process.kill(:KILL, pid) if seconds.call > PATIENCE
     sleep 0.005
   end
-  largest * 1024
+  [seconds.call, largest * 1024]
 end
 
 def median(values)
@@ -73,15 +78,17 @@ end
 def compare(commands, peer_rounds)
   *ours, (peer, peer_command) = commands.to_a
   times = Hash.new { |hash, name| hash[name] = [] }
-  ours.each { |_, command| time(*command) }
+  peaks = ours.to_h { |name, command| [name, watch(*command).last] }
   ROUNDS.times do |round|
     ours.each { |name, command| times[name] << time(*command) }
-    times[peer] << time(*peer_command) if round < peer_rounds
+    next unless round < peer_rounds
+
+    seconds, peaks[peer] = watch(*peer_command)
+    times[peer] << seconds
   end
   slowest = median(times[peer])
-  peaks = commands.transform_values { |command| peak(*command) }
   commands.each_key { |name| row(name, median(times[name]), peaks[name], slowest / median(times[name])) }
-  puts "(× how many times as fast as #{peer})", ""
+  puts "(× how many times as fast as #{peer}#{", which was stopped" if slowest > PATIENCE})", ""
 end
 
 make_dumps

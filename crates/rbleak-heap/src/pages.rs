@@ -261,14 +261,9 @@ impl Pages {
         })
     }
 
-    /// The pages that hold some of these positions.
-    pub(crate) fn of(&self, positions: &Range<u32>) -> &[Page] {
-        let start = self
-            .pages
-            .partition_point(|page| page.base <= positions.start)
-            .saturating_sub(1);
-        let end = self.pages.partition_point(|page| page.base < positions.end);
-        &self.pages[start.min(end)..end]
+    /// In the order of positions.
+    pub(crate) fn all(&self) -> &[Page] {
+        &self.pages
     }
 }
 

@@ -3,8 +3,7 @@
 //! After it an address says nothing about who was there before, so that a
 //! diff by identity reads as if thousands of objects were new.
 
-use super::IdentityUsed;
-use super::matching::{Matcher, Same};
+use super::matching::{Matcher, in_parts};
 use crate::columns::ABSENT;
 use crate::heap::Heap;
 use crate::ids::ObjectId;
@@ -30,13 +29,8 @@ pub struct Compaction {
 /// its memsize: 3.2 and later move between slot sizes.
 type Likenesses = FxHashMap<(u32, Option<u64>), u64>;
 
-/// Looks at dumps `from` and `from + 1`.
+/// Looks at dumps `from` and `from + 1`; not by address alone.
 pub(super) fn detect(matcher: &Matcher<'_>, from: usize) -> Option<Compaction> {
-    // By address alone nothing is ever recognised as moved.
-    if matcher.identity == IdentityUsed::Address {
-        let auto = Matcher::new(matcher.heaps, super::Identity::Auto);
-        return detect(&auto, from);
-    }
     let (before, after) = (&matcher.heaps[from], &matcher.heaps[from + 1]);
     let last = before.max_generation();
     let is_traced = last.is_some() && after.is_traced();
@@ -54,52 +48,44 @@ pub(super) fn detect(matcher: &Matcher<'_>, from: usize) -> Option<Compaction> {
             is_code(heap, ObjectId(row))
         }
     };
-    let goes = matcher.walk_changed(
-        from,
-        &[from + 1],
-        Same::Objects,
-        |gone: &mut Likenesses, row, found| {
+    let changes = matcher.changes(from);
+    let goes = in_parts(&changes.gone, |changes| {
+        let mut gone = Likenesses::default();
+        for &(row, found) in changes {
             if matcher.is_live(from, row)
                 && (is_traced || is_code(before, ObjectId(row)))
-                && (found[0] == ABSENT || !matcher.same((from + 1, found[0]), (from, row)))
+                && (found == ABSENT || !matcher.same((from + 1, found), (from, row)))
             {
                 *gone.entry(matcher.likeness(from, row)).or_default() += 1;
             }
-        },
-    );
+        }
+        gone
+    });
     let gone = join(goes);
-    let is_share = |moved: u64| {
-        let rows = 0..before.len() as u32;
-        let is_candidate = |&row: &u32| matcher.is_live(from, row) && is_old(before, row);
-        // Not counted where any number would do.
-        moved * share >= u64::from(rows.end)
-            || moved * share >= rows.filter(is_candidate).count() as u64
-    };
-    // No more can have moved than is gone.
-    let most: u64 = gone.values().sum();
-    if most < fewest || !is_share(most) {
+    if gone.values().sum::<u64>() < fewest {
         return None;
     }
-    let appears = matcher.walk_changed(
-        from + 1,
-        &[from],
-        Same::Objects,
-        |appeared: &mut Likenesses, row, found| {
-            if (found[0] == ABSENT || !matcher.same((from, found[0]), (from + 1, row)))
+    let appears = in_parts(&changes.new, |changes| {
+        let mut appeared = Likenesses::default();
+        for &(row, found) in changes {
+            if (found == ABSENT || !matcher.same((from, found), (from + 1, row)))
                 && matcher.is_live(from + 1, row)
                 && is_old(after, row)
             {
                 *appeared.entry(matcher.likeness(from + 1, row)).or_default() += 1;
             }
-        },
-    );
+        }
+        appeared
+    });
     let appeared = join(appears);
     let moved: u64 = appeared
         .iter()
         .filter_map(|(likeness, &count)| Some(count.min(*gone.get(likeness)?)))
         .sum();
     let appeared: u64 = appeared.values().sum();
-    let is_many = moved >= fewest && is_share(moved);
+    let is_candidate = |&row: &u32| matcher.is_live(from, row) && is_old(before, row);
+    let is_many = moved >= fewest
+        && moved * share >= (0..before.len() as u32).filter(is_candidate).count() as u64;
     (is_many && moved * 2 >= appeared).then_some(Compaction {
         from,
         moved: Objects(moved),

@@ -2,7 +2,7 @@
 //! by site and class, which hold even where addresses say nothing.
 
 use super::Diff;
-use super::matching::{Matcher, Same};
+use super::matching::Matcher;
 use crate::columns::ABSENT;
 use crate::group::{Filter, GroupBy, Key};
 use crate::heap::Heap;
@@ -55,10 +55,13 @@ pub(super) fn grown(matcher: &Matcher<'_>, top: usize) -> Vec<Grown> {
     let heap = &matcher.heaps[last];
     let earlier: Vec<_> = (0..last).collect();
     let size = |i: usize, row: u32| matcher.heaps[i].shallow_size(ObjectId(row));
-    let parts = matcher.walk_changed(
+    let changes = matcher.changes(last - 1);
+    let mut rows = changes.resized.clone();
+    rows.extend(changes.new.iter().map(|(row, _)| row));
+    let parts = matcher.visit(
         last,
+        &rows,
         &earlier,
-        Same::Sizes,
         |grown: &mut Vec<Grown>, row, found| {
             if found.contains(&ABSENT) || !matcher.is_live(last, row) {
                 return;

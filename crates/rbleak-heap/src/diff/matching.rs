@@ -1,23 +1,21 @@
 //! Whether an object of one dump is an object of another.
 //!
-//! Dumps are walked side by side, page by page, so that an address is not
-//! looked up but met; and whatever depends on the kind of an object alone is
-//! worked out once a kind.
+//! Whatever depends on the kind of an object alone is worked out once a kind.
 
+use super::changes::Changes;
 use super::{Identity, IdentityUsed};
 use crate::columns::ABSENT;
 use crate::heap::Heap;
 use crate::ids::ObjectId;
 use crate::kinds::Kind;
 use crate::object_type::ObjectType;
-use crate::pages::{Page, Pages, WORDS};
 use crate::parallel;
 use rustc_hash::FxHashMap;
 use std::hash::Hash;
 use std::ops::Range;
 
 /// Rows that are worth a thread.
-const MIN_ROWS: u32 = 1 << 16;
+const MIN_ROWS: usize = 1 << 12;
 
 /// Compares objects of several heaps.
 #[derive(Debug)]
@@ -29,15 +27,8 @@ pub(super) struct Matcher<'h> {
     /// For each heap and each of its kinds a number that those share whose name
     /// and site are equal: of most objects this answers what marks would.
     alike: Vec<Vec<u32>>,
-}
-
-/// What must be the same in what is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Same {
-    /// The objects.
-    Objects,
-    /// The objects and their sizes.
-    Sizes,
+    /// From each dump to the next.
+    changes: Vec<Changes>,
 }
 
 /// Numbers that equal things of all heaps share: every heap numbers its own.
@@ -105,12 +96,54 @@ impl<'h> Matcher<'h> {
             Identity::Auto if heaps.iter().all(Heap::is_traced) => IdentityUsed::Traced,
             Identity::Auto => IdentityUsed::Untraced,
         };
-        Matcher {
+        let mut matcher = Matcher {
             heaps,
             identity,
             marks,
             alike,
+            changes: Vec::new(),
+        };
+        let pairs = 0..heaps.len() - 1;
+        matcher.changes = pairs.map(|from| Changes::find(&matcher, from)).collect();
+        matcher
+    }
+
+    /// From dump `from` to the next.
+    pub(super) fn changes(&self, from: usize) -> &Changes {
+        &self.changes[from]
+    }
+
+    /// Rows of the last heap, in order: all that are not surely in every heap
+    /// before.
+    pub(super) fn maybe_new(&self) -> Vec<u32> {
+        let last = self.heaps.len() - 1;
+        let heap = &self.heaps[last];
+        let traced = self.heaps.iter().filter(|heap| heap.is_traced()).count();
+        if self.identity != IdentityUsed::Address && traced > 0 && traced < self.heaps.len() {
+            // What two objects of untraced dumps have in common with a third
+            // one need not be what they have in common.
+            return (0..heap.len() as u32).collect();
         }
+        // In a bitmap they are in order.
+        let mut bits = vec![0_u64; heap.len().div_ceil(64)];
+        let mut note = |row: u32| bits[row as usize / 64] |= 1 << (row % 64);
+        for &(row, _) in &self.changes[last - 1].new {
+            note(row);
+        }
+        for (from, changes) in self.changes[..last - 1].iter().enumerate() {
+            let later = &self.heaps[from + 1];
+            let parts = in_parts(&changes.new, |changes| {
+                let addresses = changes.iter().map(|&(row, _)| later.index.address(row));
+                let rows = addresses.filter_map(|address| heap.index.find(address));
+                rows.collect::<Vec<_>>()
+            });
+            parts.into_iter().flatten().for_each(&mut note);
+        }
+        let words = bits.iter().zip((0..).step_by(64));
+        let rows = words.flat_map(|(&word, first)| {
+            (0..64).filter_map(move |bit| (word >> bit & 1 == 1).then_some(first + bit))
+        });
+        rows.collect()
     }
 
     /// Whether two objects at the same address are the same.
@@ -153,78 +186,44 @@ impl<'h> Matcher<'h> {
         (self.mark(heap, row).name, length)
     }
 
-    /// Calls `visit` with the rows of `heap` in order, each with the rows of
-    /// `others` at the same address ([`ABSENT`] for none); on several threads,
-    /// each with a value of its own, which come back in the order of the rows.
-    /// What is the same in all of them is mostly left out.
-    pub(super) fn walk_changed<T: Default + Send>(
+    /// Calls `visit` with `rows` of `heap`, each with the rows of `others` at the
+    /// same address ([`ABSENT`] for none); on several threads, each with a value
+    /// of its own, which come back in the order of `rows`.
+    pub(super) fn visit<T: Default + Send>(
         &self,
         heap: usize,
+        rows: &[u32],
         others: &[usize],
-        same: Same,
         visit: impl Fn(&mut T, u32, &[u32]) + Sync,
     ) -> Vec<T> {
-        let rows = self.heaps[heap].len() as u32;
-        let threads = parallel::processors();
-        let step = rows.div_ceil(threads as u32 * 4).max(MIN_ROWS);
-        let parts = (0..rows)
-            .step_by(step as usize)
-            .map(|start| start..start.saturating_add(step).min(rows))
-            .collect();
-        parallel::map(parts, threads, |part| {
+        let index = &self.heaps[heap].index;
+        in_parts(rows, |rows| {
             let mut value = T::default();
-            self.walk_rows(heap, others, same, part, |row, found| {
-                visit(&mut value, row, found)
-            });
+            let mut found = vec![ABSENT; others.len()];
+            for &row in rows {
+                let address = index.address(row);
+                for (found, &other) in found.iter_mut().zip(others) {
+                    *found = self.heaps[other].index.find(address).unwrap_or(ABSENT);
+                }
+                visit(&mut value, row, &found);
+            }
             value
         })
     }
 
-    fn walk_rows(
-        &self,
-        number: usize,
-        numbers: &[usize],
-        same: Same,
-        rows: Range<u32>,
-        mut visit: impl FnMut(u32, &[u32]),
-    ) {
-        let heap = &self.heaps[number];
-        let others: Vec<_> = numbers.iter().map(|&other| &self.heaps[other]).collect();
-        let all: Option<Vec<&Pages>> = others.iter().map(|other| other.index.pages()).collect();
-        if let (Some(pages), Some(others)) = (heap.index.pages(), all) {
-            let is_same = |at: usize, own: Range<usize>, theirs: Range<usize>| {
-                self.are_same_rows((number, &own), (numbers[at], &theirs), same)
-            };
-            return walk_pages(pages, &others, rows, is_same, visit);
-        }
-        // Some dump is out of order.
-        let mut found = vec![ABSENT; others.len()];
-        for row in rows {
-            let address = heap.index.address(row);
-            for (found, other) in found.iter_mut().zip(&others) {
-                *found = other.index.find(address).unwrap_or(ABSENT);
-            }
-            visit(row, &found);
-        }
-    }
-
-    /// Whether rows that are at the same addresses are the same objects; at once
-    /// what [`Matcher::same`] says of each, or `false` if that is not so easily
-    /// told.
-    fn are_same_rows(
+    /// Whether rows that are at the same addresses are the same objects, as
+    /// [`Matcher::same`] says of each; `false`, too, if that is not so easily
+    /// told. Of dumps that were all traced, or none, this is transitive.
+    #[inline]
+    pub(super) fn surely_same_rows(
         &self,
         (i, rows): (usize, &Range<usize>),
         (j, theirs): (usize, &Range<usize>),
-        same: Same,
     ) -> bool {
-        let (one, two) = (&self.heaps[i], &self.heaps[j]);
-        let sizes = (&one.columns.memsizes, &two.columns.memsizes);
-        if same == Same::Sizes && !sizes.0.are_same(rows, sizes.1, theirs) {
-            return false;
-        }
         if self.identity == IdentityUsed::Address {
             return true;
         }
+        let (one, two) = (&self.heaps[i], &self.heaps[j]);
         let kinds = &one.columns.kinds[rows.clone()];
         let others = &two.columns.kinds[theirs.clone()];
         let mut pairs = kinds.iter().zip(others);
@@ -237,14 +236,19 @@ impl<'h> Matcher<'h> {
         !are_traced || generations.0.are_same(rows, generations.1, theirs)
     }
 
+    /// The same of one row.
+    #[inline]
+    pub(super) fn surely_same(&self, (i, a): (usize, u32), (j, b): (usize, u32)) -> bool {
+        let row = |row: u32| row as usize..row as usize + 1;
+        self.surely_same_rows((i, &row(a)), (j, &row(b)))
+    }
+
     /// How many live objects of heap `from + 1` lie where heap `from` has
     /// another live one.
     pub(super) fn reused(&self, from: usize) -> u64 {
-        let same = Same::Objects;
-        let counts = self.walk_changed(from + 1, &[from], same, |count: &mut u64, row, found| {
-            *count += u64::from(self.is_reused(from, found[0], row));
-        });
-        counts.into_iter().sum()
+        let new = self.changes[from].new.iter();
+        new.filter(|&&(row, found)| self.is_reused(from, found, row))
+            .count() as u64
     }
 
     /// Whether the object `row` of heap `from + 1` lies where heap `from` has
@@ -268,44 +272,9 @@ impl<'h> Matcher<'h> {
     }
 }
 
-/// Calls `visit` with rows and what others have there, but for words of which
-/// `is_same` says that each of the others has the same.
-fn walk_pages(
-    pages: &Pages,
-    others: &[&Pages],
-    rows: Range<u32>,
-    is_same: impl Fn(usize, Range<usize>, Range<usize>) -> bool,
-    mut visit: impl FnMut(u32, &[u32]),
-) {
-    let mut found = vec![ABSENT; others.len()];
-    let mut theirs: Vec<Option<&Page>> = Vec::with_capacity(others.len());
-    for page in pages.of(&rows) {
-        theirs.clear();
-        theirs.extend(others.iter().map(|other| other.page(page.number)));
-        for word in 0..WORDS {
-            let mut left = page.bits[word];
-            let own = page.rows_of(word);
-            let mut row = own.start as u32;
-            let is_same_word = |(at, theirs): (usize, &Option<&Page>)| {
-                theirs.is_some_and(|theirs| {
-                    theirs.bits[word] == left && is_same(at, own.clone(), theirs.rows_of(word))
-                })
-            };
-            if left == 0 || theirs.iter().enumerate().all(is_same_word) {
-                continue;
-            }
-            while left != 0 {
-                let bit = left & left.wrapping_neg();
-                left ^= bit;
-                if rows.contains(&row) {
-                    for (found, theirs) in found.iter_mut().zip(&theirs) {
-                        let at = theirs.and_then(|page| page.position(word, bit));
-                        *found = at.unwrap_or(ABSENT);
-                    }
-                    visit(row, &found);
-                }
-                row += 1;
-            }
-        }
-    }
+/// What `work` makes of parts of a slice, on all processors, in order.
+pub(super) fn in_parts<I: Sync, T: Send>(items: &[I], work: impl Fn(&[I]) -> T + Sync) -> Vec<T> {
+    let threads = parallel::processors();
+    let parts = items.chunks(items.len().div_ceil(threads).max(MIN_ROWS));
+    parallel::map(parts.collect(), threads, work)
 }

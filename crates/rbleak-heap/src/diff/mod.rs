@@ -7,6 +7,7 @@
 //!
 //! Knows heaps, neither files nor how results are shown.
 
+mod changes;
 mod compaction;
 mod growth;
 mod matching;
@@ -17,7 +18,7 @@ use crate::heap::Heap;
 use crate::ids::ObjectId;
 pub use compaction::Compaction;
 pub use growth::{Grown, GrowthRow};
-use matching::{Matcher, Same};
+use matching::Matcher;
 pub use problems::{DiffProblem, Severity};
 use rbleak_units::{Bytes, Objects};
 
@@ -132,8 +133,11 @@ pub fn diff(heaps: &[Heap], identity: Identity) -> Result<Diff<'_>, DiffError> {
             slots: Objects(slots),
         })
         .collect();
+    // By address alone nothing is ever recognised as moved.
+    let auto = (identity == Identity::Address).then(|| Matcher::new(heaps, Identity::Auto));
+    let matcher = auto.as_ref().unwrap_or(&diff.matcher);
     diff.compactions = (0..heaps.len() - 1)
-        .filter_map(|from| compaction::detect(&diff.matcher, from))
+        .filter_map(|from| compaction::detect(matcher, from))
         .collect();
     diff.problems = problems::find(heaps, &diff.compactions);
     Ok(diff)
@@ -146,10 +150,10 @@ impl<'h> Diff<'h> {
         let last = self.heaps().len() - 1;
         let earlier: Vec<_> = (0..last).collect();
         let matcher = &self.matcher;
-        let parts = matcher.walk_changed(
+        let parts = matcher.visit(
             last,
+            &matcher.maybe_new(),
             &earlier,
-            Same::Objects,
             |placed: &mut Placed, row, found| {
                 let first = (0..last)
                     .find(|&i| found[i] != ABSENT && matcher.same((i, found[i]), (last, row)));

@@ -3,6 +3,7 @@
 use super::Compaction;
 use crate::heap::Heap;
 use crate::object_type::ObjectType;
+use crate::parallel;
 use rustc_hash::FxHashMap;
 use std::fmt;
 
@@ -128,13 +129,19 @@ impl fmt::Display for DiffProblem {
 pub(super) fn find(heaps: &[Heap], compactions: &[Compaction]) -> Vec<DiffProblem> {
     let name = |i: usize| heaps[i].source().to_owned();
     let mut problems = Vec::new();
+    let classes = parallel::map(
+        heaps.iter().collect(),
+        parallel::processors(),
+        built_in_classes,
+    );
     for later in 1..heaps.len() {
         for earlier in 0..later {
             let dumps = [earlier, later];
             let names = dumps.map(name);
             if is_same(&heaps[earlier], &heaps[later]) {
                 problems.push(DiffProblem::SameDump { names, dumps });
-            } else if earlier + 1 == later && is_another_process(&heaps[earlier], &heaps[later]) {
+            } else if earlier + 1 == later && is_another_process(&classes[earlier], &classes[later])
+            {
                 problems.push(DiffProblem::DifferentProcesses { names, dumps });
             }
         }
@@ -218,8 +225,7 @@ const BUILT_IN: [ObjectType; 6] = [
     ObjectType::Float,
 ];
 
-fn is_another_process(a: &Heap, b: &Heap) -> bool {
-    let (first, second) = (built_in_classes(a), built_in_classes(b));
+fn is_another_process(first: &Classes, second: &Classes) -> bool {
     let common: Vec<_> = BUILT_IN
         .iter()
         .filter_map(|object_type| Some((first.get(object_type)?, second.get(object_type)?)))
@@ -227,8 +233,11 @@ fn is_another_process(a: &Heap, b: &Heap) -> bool {
     !common.is_empty() && common.iter().all(|(a, b)| a != b)
 }
 
+/// The word of a class for each type.
+type Classes = FxHashMap<ObjectType, u64>;
+
 /// The most frequent class of each type, if there are enough objects to tell.
-fn built_in_classes(heap: &Heap) -> FxHashMap<ObjectType, u64> {
+fn built_in_classes(heap: &Heap) -> Classes {
     let columns = &heap.columns;
     let mut of_kinds = vec![0_u64; columns.kind_table.len()];
     for &kind in &columns.kinds {
