@@ -58,6 +58,7 @@ fn show(
     signal: &AtomicUsize,
 ) -> io::Result<()> {
     let mut is_drawn = false;
+    let mut size = terminal.size()?;
     while signal.load(Ordering::SeqCst) == 0 {
         if !is_drawn {
             terminal.draw(|frame| {
@@ -67,6 +68,10 @@ fn show(
             is_drawn = true;
         }
         if !event::poll(TICK)? {
+            // The signal for it is lost on who does not wait for events yet.
+            let now = terminal.size()?;
+            is_drawn = now == size;
+            size = now;
             continue;
         }
         match event::read()? {
