@@ -139,13 +139,13 @@ fn step(lanes: &mut [Lane<'_>]) {
     let Some((lane, before)) = lanes.split_last_mut() else {
         return;
     };
-    if let Some(earlier) = before.last()
+    // Each step makes a new stretch: only of that is nothing used.
+    while let Some(earlier) = before.last()
         && earlier.outcome.is_none()
         && lane.used.bytes == earlier.stretch.bytes
     {
         lane.used = Used::default();
         step(before);
-        return;
     }
     let mut twin = before
         .last()

@@ -262,3 +262,16 @@ proptest! {
         check_series(&dumps, &[0, part]);
     }
 }
+#[test]
+fn lines_that_come_again_are_read_again() {
+    let bytes = damaged();
+    let text: Vec<_> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+    let [one, other] = [&text[1_000..1_028], &text[1_028..1_040]].map(|lines| lines.concat());
+    let broken = b"{\"address\":\"0x7f9b271d4{\n";
+    // What the third repeats is what the second last had in common with it.
+    let first = [&one[..], &other].concat();
+    let second = [&one[..], &broken[..], &other].concat();
+    let third = [&one[..], &other, &broken[..], &other, &other].concat();
+    check_series(&[&first, &second, &third], &[0, 1_000]);
+    check_series(&[&second, &first, &third], &[0, 1_000]);
+}
