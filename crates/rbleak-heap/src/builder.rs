@@ -13,7 +13,7 @@ use crate::kinds::{Kind, KindNumbers};
 use crate::known::{Known, KnownKinds};
 use crate::object_type::ObjectType;
 use crate::pages::Walk;
-use crate::scan::{Fields, LineKind, Record, Tails, decode};
+use crate::scan::{Fields, LineKind, Record, Tail, Tails, decode};
 use crate::shapes::{Shape, Shapes};
 use crate::sites::SiteNumbers;
 use crate::version::{Marker, Markers};
@@ -167,27 +167,22 @@ impl Builder {
         // What stands at the class of a free slot is the next one.
         let class_word = if is_live { fields.class } else { 0 };
         let spelling = self.spelling(fields);
-        let slot = KnownKinds::slot(object_type, class_word, spelling, fields.detail);
-        let known = self.known.get(slot);
+        let said = (object_type, class_word, spelling, fields.detail);
+        let place = KnownKinds::place(said);
         // A line with a record has more to be booked than its kind.
-        let kind = if record.is_none()
-            && known.is(
-                object_type,
-                class_word,
-                spelling,
-                fields.detail,
-                &self.strings,
-            ) {
-            known.kind
-        } else {
+        let known = match record {
+            None => self.known.get(place, said, &self.strings),
+            Some(_) => None,
+        };
+        let kind = known.unwrap_or_else(|| {
             let kind = self.kind(object_type, class_word, spelling, fields, record, &mut bad);
             if let Some(record) = record {
                 self.class_fields(record, object_type, mark, &mut bad);
             } else if bad.is_none() {
-                self.known.put(slot, kind);
+                self.known.put(place, kind);
             }
             kind.kind
-        };
+        });
         self.addresses.push(fields.address);
         self.columns.push(&Row {
             kind,
@@ -258,22 +253,31 @@ impl Builder {
     /// How a line spells its site; [`ABSENT`] for one without.
     #[inline]
     fn spelling(&mut self, fields: &Fields<'_>) -> u32 {
-        let Some(file) = fields.file else {
-            return ABSENT;
-        };
-        if let Some(tail) = fields.tail {
-            let spelling = self.tails.spelling(tail);
-            if spelling != ABSENT {
-                return spelling;
-            }
+        match fields.spelling {
+            Some(spelling) => spelling,
+            None => self.new_spelling(fields),
         }
-        let spelling = self.sites.spelling(
-            (file, fields.line, fields.method),
-            &mut self.strings,
-            &mut self.columns.site_table,
-        );
-        if let Some(tail) = fields.tail {
-            self.tails.spell(tail, spelling);
+    }
+
+    /// The same of a line whose end is not remembered, and now is.
+    #[inline(never)]
+    fn new_spelling(&mut self, fields: &Fields<'_>) -> u32 {
+        let spelling = fields.file.map_or(ABSENT, |file| {
+            self.sites.spelling(
+                (file, fields.line, fields.method),
+                &mut self.strings,
+                &mut self.columns.site_table,
+            )
+        });
+        if let Some(hash) = fields.tail {
+            // Others are not given a hash.
+            let number = |number: Option<u64>| number.map_or(ABSENT, |number| number as u32);
+            let tail = Tail {
+                generation: number(fields.generation),
+                memsize: number(fields.memsize),
+                spelling,
+            };
+            self.tails.put(hash, tail);
         }
         spelling
     }

@@ -8,9 +8,13 @@ use crate::columns::ABSENT;
 use crate::interner::Interner;
 use crate::object_type::ObjectType;
 
-/// So many kinds are remembered: a heap has some thousands that are common,
-/// and the table shall fit a processor's second cache.
-const SLOT_BITS: u32 = 12;
+/// So many pairs of kinds are remembered: a heap has some thousands that are
+/// common, and the table shall fit a processor's second cache.
+const PLACE_BITS: u32 = 11;
+
+/// What a line says of its kind: type, word of the class, spelling of the site
+/// ([`ABSENT`] for none), and the raw string that some types have.
+pub(crate) type Said<'a> = (ObjectType, u64, u32, Option<&'a [u8]>);
 
 /// What a line said, and the number of the kind that it was given.
 #[derive(Clone, Copy)]
@@ -29,14 +33,8 @@ pub(crate) struct Known {
 impl Known {
     /// Whether a line says the same.
     #[inline]
-    pub(crate) fn is(
-        &self,
-        object_type: ObjectType,
-        class_word: u64,
-        spelling: u32,
-        detail: Option<&[u8]>,
-        strings: &Interner,
-    ) -> bool {
+    fn is(&self, said: Said<'_>, strings: &Interner) -> bool {
+        let (object_type, class_word, spelling, detail) = said;
         self.kind != ABSENT
             && self.object_type == object_type
             && self.class_word == class_word
@@ -48,8 +46,14 @@ impl Known {
     }
 }
 
+/// Two kinds that share a place and, with that, a line of the processor's
+/// cache: with one in each place, two that come often would forget each other.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Pair([Known; 2]);
+
 /// See the module.
-pub(crate) struct KnownKinds(Box<[Known]>);
+pub(crate) struct KnownKinds(Box<[Pair]>);
 
 impl Default for KnownKinds {
     fn default() -> KnownKinds {
@@ -60,35 +64,39 @@ impl Default for KnownKinds {
             kind: ABSENT,
             object_type: ObjectType::Object,
         };
-        KnownKinds(vec![nothing; 1 << SLOT_BITS].into())
+        KnownKinds(vec![Pair([nothing; 2]); 1 << PLACE_BITS].into())
     }
 }
 
 impl KnownKinds {
     /// Where the kind of such a line is, if it is known.
     #[inline]
-    pub(crate) fn slot(
-        object_type: ObjectType,
-        class_word: u64,
-        spelling: u32,
-        detail: Option<&[u8]>,
-    ) -> usize {
+    pub(crate) fn place(said: Said<'_>) -> usize {
+        let (object_type, class_word, spelling, detail) = said;
         // Odd numbers without a pattern: digits of pi.
         let hash = (class_word ^ (object_type as u64) << 56)
             .wrapping_mul(0x243f_6a88_85a3_08d3)
             .rotate_left(29)
             .wrapping_add(u64::from(spelling) ^ detail.map_or(0, end_of))
             .wrapping_mul(0x1319_8a2e_0370_7345);
-        (hash >> (u64::BITS - SLOT_BITS)) as usize
+        (hash >> (u64::BITS - PLACE_BITS)) as usize
     }
 
+    /// The number of the kind of such a line, if it is known in its place.
     #[inline]
-    pub(crate) fn get(&self, slot: usize) -> &Known {
-        &self.0[slot]
+    pub(crate) fn get(&self, place: usize, said: Said<'_>, strings: &Interner) -> Option<u32> {
+        let Pair([newer, older]) = &self.0[place];
+        if newer.is(said, strings) {
+            Some(newer.kind)
+        } else {
+            older.is(said, strings).then_some(older.kind)
+        }
     }
 
-    pub(crate) fn put(&mut self, slot: usize, known: Known) {
-        self.0[slot] = known;
+    /// Remembers a kind, instead of the older of two.
+    pub(crate) fn put(&mut self, place: usize, known: Known) {
+        let Pair(pair) = &mut self.0[place];
+        *pair = [known, pair[0]];
     }
 }
 
@@ -129,19 +137,34 @@ mod tests {
             ..known
         };
         let env = Some(&b"env"[..]);
-        assert!(known.is(ObjectType::Imemo, 8, 3, env, &strings));
-        assert!(!known.is(ObjectType::Data, 8, 3, env, &strings));
-        assert!(!known.is(ObjectType::Imemo, 16, 3, env, &strings));
-        assert!(!known.is(ObjectType::Imemo, 8, ABSENT, env, &strings));
-        assert!(!known.is(ObjectType::Imemo, 8, 3, Some(b"ment"), &strings));
-        assert!(!known.is(ObjectType::Imemo, 8, 3, None, &strings));
-        assert!(without.is(ObjectType::Imemo, 8, 3, None, &strings));
-        assert!(!without.is(ObjectType::Imemo, 8, 3, env, &strings));
-        let nothing = KnownKinds::default();
-        assert!(
-            !nothing
-                .get(0)
-                .is(ObjectType::Object, 0, ABSENT, None, &strings)
+        assert!(known.is((ObjectType::Imemo, 8, 3, env), &strings));
+        assert!(!known.is((ObjectType::Data, 8, 3, env), &strings));
+        assert!(!known.is((ObjectType::Imemo, 16, 3, env), &strings));
+        assert!(!known.is((ObjectType::Imemo, 8, ABSENT, env), &strings));
+        assert!(!known.is((ObjectType::Imemo, 8, 3, Some(b"ment")), &strings));
+        assert!(!known.is((ObjectType::Imemo, 8, 3, None), &strings));
+        assert!(without.is((ObjectType::Imemo, 8, 3, None), &strings));
+        assert!(!without.is((ObjectType::Imemo, 8, 3, env), &strings));
+        let mut kinds = KnownKinds::default();
+        let said = (ObjectType::Object, 0, ABSENT, None);
+        assert_eq!(kinds.get(0, said, &strings), None);
+        // Two in one place, and the third takes that of the first.
+        let said = (ObjectType::Imemo, 8, 3, env);
+        kinds.put(0, known);
+        assert_eq!(kinds.get(0, said, &strings), Some(5));
+        kinds.put(0, Known { kind: 6, ..without });
+        assert_eq!(kinds.get(0, said, &strings), Some(5));
+        kinds.put(
+            0,
+            Known {
+                class_word: 9,
+                ..known
+            },
+        );
+        assert_eq!(kinds.get(0, said, &strings), None);
+        assert_eq!(
+            kinds.get(0, (ObjectType::Imemo, 8, 3, None), &strings),
+            Some(6)
         );
     }
 

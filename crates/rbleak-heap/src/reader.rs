@@ -184,7 +184,7 @@ impl Reader {
             let references = &mut self.builder.edges.addresses;
             let mark = references.len();
             let mut fields = Fields::default();
-            let tails = &mut self.builder.tails;
+            let tails = &self.builder.tails;
             let Some(object_type) = quick(line, &mut fields, references, self.wanted, tails) else {
                 references.truncate(mark);
                 break;

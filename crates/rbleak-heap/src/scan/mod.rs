@@ -13,7 +13,7 @@ mod text;
 use crate::object_type::ObjectType;
 pub(crate) use cursor::Cursor;
 pub(crate) use quick::quick;
-pub(crate) use tails::{TailSlot, Tails};
+pub(crate) use tails::{Tail, TailHash, Tails};
 pub(crate) use text::decode;
 
 /// How the strings that Ruby may write raw are read.
@@ -62,9 +62,12 @@ pub(crate) struct Fields<'a> {
     /// `ivars` of OBJECT.
     pub(crate) length: Option<u64>,
     pub(crate) shape_id: Option<u64>,
-    /// Where the end of the line is remembered, if that is where `file` to
-    /// `memsize` come from.
-    pub(crate) tail: Option<TailSlot>,
+    /// How the site is spelt, instead of `file`, `line` and `method`, if the
+    /// end of the line was remembered.
+    pub(crate) spelling: Option<u32>,
+    /// By what the end of the line can be found again, if it was not remembered
+    /// and may be.
+    pub(crate) tail: Option<TailHash>,
     /// Has a key that appeared with 3.3.
     pub(crate) has_receiver_class: bool,
     /// Has a key that appeared with 3.4.

@@ -6,7 +6,8 @@
 //! bad line means; what is read here, the general loop reads the same way.
 
 use super::Fields;
-use super::tails::{Tail, Tails};
+use super::tails::{TailHash, Tails};
+use crate::columns::ABSENT;
 use crate::object_type::ObjectType;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -104,10 +105,10 @@ impl<'a> Quick<'a> {
         (1..=18).contains(&(self.at - start)).then_some(value)
     }
 
-    /// One of 32 bits: what is larger is rare.
-    fn small_integer(&mut self) -> Option<u32> {
-        self.integer()
-            .and_then(|integer| u32::try_from(integer).ok())
+    /// One that fits 32 bits: what is larger is rare.
+    fn small_integer(&mut self) -> Option<u64> {
+        let integer = self.integer();
+        integer.filter(|&integer| integer < u64::from(ABSENT))
     }
 
     /// A string: what stands between its quotes.
@@ -216,8 +217,8 @@ fn type_of(word: u64) -> Option<ObjectType> {
 
 /// Reads a line into `fields`, which are empty; `None` if it is not as usual,
 /// whatever that means. Its references are appended to `references` if they
-/// are `wanted`, after a failure some of them. `tails` remembers how lines
-/// ended.
+/// are `wanted`, after a failure some of them. `tails` remembers what the ends
+/// of lines said.
 // Fields are as large as a short line: returned, they would be copied.
 #[inline]
 pub(crate) fn quick<'a>(
@@ -225,7 +226,7 @@ pub(crate) fn quick<'a>(
     fields: &mut Fields<'a>,
     references: &mut Vec<u64>,
     wanted: bool,
-    tails: &mut Tails,
+    tails: &Tails,
 ) -> Option<ObjectType> {
     const FROZEN: u64 = word(b"frozen");
     const FSTRING: u64 = word(b"fstring");
@@ -343,37 +344,32 @@ pub(crate) fn quick<'a>(
 
 impl<'a> Quick<'a> {
     /// Reads the line from the key of `file`, or of what comes instead, to its
-    /// end.
+    /// end, if that is not remembered.
     #[inline]
-    fn end(&mut self, fields: &mut Fields<'a>, tails: &mut Tails) -> Option<()> {
-        let bytes = &self.line[self.at..];
-        let (slot, tail) = match tails.get(bytes) {
-            Some((slot, tail)) => (Some(slot), *tail),
-            None => {
-                let tail = self.tail()?;
-                (tails.put(bytes, tail), tail)
-            }
-        };
-        let text = |(start, length)| &bytes[start as usize..][..length as usize];
-        fields.file = tail.file.map(text);
-        fields.method = tail.method.map(text);
-        fields.line = tail.line.map(u64::from);
-        fields.generation = tail.generation.map(u64::from);
-        fields.memsize = tail.memsize.map(u64::from);
-        fields.tail = slot;
-        Some(())
+    fn end(&mut self, fields: &mut Fields<'a>, tails: &Tails) -> Option<()> {
+        let hash = TailHash::of(&self.line[self.at..]);
+        if let Some(hash) = hash
+            && let Some(tail) = tails.get(hash)
+        {
+            let number = |number: u32| (number != ABSENT).then_some(u64::from(number));
+            fields.generation = number(tail.generation);
+            fields.memsize = number(tail.memsize);
+            fields.spelling = Some(tail.spelling);
+            return Some(());
+        }
+        fields.tail = hash;
+        self.tail(fields)
     }
 
     /// What [`Quick::end`] reads, for the first time.
-    fn tail(&mut self) -> Option<Tail> {
+    #[inline(never)]
+    fn tail(&mut self, fields: &mut Fields<'a>) -> Option<()> {
         const FILE: u64 = word(b"file");
         const LINE: u64 = word(b"line");
         const METHOD: u64 = word(b"method");
         const MEMSIZE: u64 = word(b"memsize");
         const FLAGS: u64 = word(b"flags");
         const GENERATION: u64 = word(b"generati");
-        let start = self.at;
-        let mut tail = Tail::default();
         loop {
             let key = self.word(self.at)?;
             let quotes = bytes_equal(key, b'"');
@@ -383,31 +379,23 @@ impl<'a> Quick<'a> {
                 if key != GENERATION {
                     return None;
                 }
-                tail.generation = Some(self.small_integer()?);
+                fields.generation = Some(self.small_integer()?);
             } else {
                 self.at += quotes.trailing_zeros() as usize / 8;
                 self.eat(b"\":")?;
                 match up_to(key, quotes) {
-                    FILE => tail.file = Some(self.place(start)?),
-                    LINE => tail.line = Some(self.small_integer()?),
-                    METHOD => tail.method = Some(self.place(start)?),
-                    MEMSIZE => tail.memsize = Some(self.small_integer()?),
-                    FLAGS => return self.is_last_object().then_some(tail),
+                    FILE => fields.file = Some(self.string()?),
+                    LINE => fields.line = Some(self.small_integer()?),
+                    METHOD => fields.method = Some(self.string()?),
+                    MEMSIZE => fields.memsize = Some(self.small_integer()?),
+                    FLAGS => return self.is_last_object().then_some(()),
                     _ => return None,
                 }
             }
             if self.eat(b", \"").is_none() {
-                return (self.line[self.at..] == *b"}").then_some(tail);
+                return (self.line[self.at..] == *b"}").then_some(());
             }
         }
-    }
-
-    /// Where the next string is, behind `start`, and its length.
-    fn place(&mut self, start: usize) -> Option<(u16, u16)> {
-        let length = self.string()?.len();
-        // Without the closing quote.
-        let place = self.at - 1 - length - start;
-        Some((u16::try_from(place).ok()?, u16::try_from(length).ok()?))
     }
 }
 
@@ -421,7 +409,7 @@ fn up_to(word: u64, quotes: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::{LineKind, Mode, scan};
+    use crate::scan::{LineKind, Mode, Tail, scan};
 
     /// Lines of Ruby, and what damage makes of them.
     const LINES: [&[u8]; 5] = [
@@ -435,7 +423,9 @@ mod tests {
     #[test]
     fn what_is_read_here_is_what_the_general_loop_reads() {
         let mut taken = 0;
+        let mut remembered = 0;
         let mut tails = Tails::default();
+        let mut spellings = Vec::new();
         for line in LINES {
             for at in 0..line.len() {
                 for byte in [line[at], b'"', b'\\', b' ', b'0', b'}', b']', b'g', 0xff] {
@@ -446,7 +436,7 @@ mod tests {
                         let mut found = Vec::new();
                         let mut fields = Fields::default();
                         let Some(object_type) =
-                            quick(&line, &mut fields, &mut found, wanted, &mut tails)
+                            quick(&line, &mut fields, &mut found, wanted, &tails)
                         else {
                             assert!(!is_whole, "usual lines are taken");
                             continue;
@@ -456,16 +446,51 @@ mod tests {
                         let record = scan(&line, Mode::Strict, &mut expected, wanted)
                             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&line)));
                         assert_eq!(record.kind, LineKind::Object(object_type));
+                        let said = record.fields;
+                        let site = (said.file, said.line, said.method);
+                        let site = site.0.map(|_| {
+                            let site = format!("{site:?}");
+                            let known = spellings.iter().position(|known| *known == site);
+                            known.unwrap_or_else(|| {
+                                spellings.push(site);
+                                spellings.len() - 1
+                            }) as u32
+                        });
+                        let spelling = site.unwrap_or(ABSENT);
+                        let number = |number: Option<u64>| number.map_or(ABSENT, |it| it as u32);
+                        if let Some(hash) = fields.tail {
+                            let tail = Tail {
+                                generation: number(said.generation),
+                                memsize: number(said.memsize),
+                                spelling,
+                            };
+                            tails.put(hash, tail);
+                        }
+                        remembered += usize::from(fields.spelling.is_some());
                         let fields = Fields {
+                            file: said
+                                .file
+                                .filter(|_| fields.spelling == Some(spelling))
+                                .or(fields.file),
+                            line: said
+                                .line
+                                .filter(|_| fields.spelling == Some(spelling))
+                                .or(fields.line),
+                            method: said
+                                .method
+                                .filter(|_| fields.spelling == Some(spelling))
+                                .or(fields.method),
+                            spelling: None,
                             tail: None,
                             ..fields
                         };
-                        assert_eq!(record.fields, fields);
+                        assert_eq!(said, fields);
                         assert_eq!(expected, found);
                     }
                 }
             }
         }
         assert!(taken > 1000, "{taken}");
+        assert!(remembered > 1000, "{remembered}");
     }
 }
