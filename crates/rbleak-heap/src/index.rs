@@ -46,7 +46,11 @@ impl Addresses {
         match other {
             Addresses::InOrder(pages) => {
                 walk.to(pages, rows.start);
-                for _ in rows {
+                let together = match self {
+                    Addresses::InOrder(own) => own.extend_same(pages, rows.len(), walk),
+                    Addresses::Listed(_) => 0,
+                };
+                for _ in together..rows.len() {
                     if let Some(address) = walk.next(pages) {
                         self.push(address);
                     }

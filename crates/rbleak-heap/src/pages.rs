@@ -131,6 +131,42 @@ impl Pages {
         true
     }
 
+    /// Adds the next `count` addresses of another set, as far as they are in
+    /// order here; how many these are. The walk is behind them.
+    pub(crate) fn extend_same(&mut self, other: &Pages, count: usize, walk: &mut Walk) -> usize {
+        let mut added = 0;
+        while added < count
+            && let Some((page, word, bits)) = walk.peek(other)
+        {
+            let mut rest = bits;
+            let taken = (bits.count_ones() as usize).min(count - added);
+            for _ in 0..taken {
+                rest &= rest - 1;
+            }
+            if !self.push_bits(page.number, word, bits ^ rest) {
+                break;
+            }
+            walk.pass(bits ^ rest);
+            added += taken;
+        }
+        added
+    }
+
+    /// Adds addresses of a word of a page, not none, if all are in order.
+    #[inline]
+    fn push_bits(&mut self, number: u64, word: usize, bits: u64) -> bool {
+        let address =
+            |bit: u32| number << PAGE_BITS | ((word as u64) << 6 | u64::from(bit)) << SLOT_BITS;
+        // The first one tells.
+        if !self.push(address(bits.trailing_zeros())) {
+            return false;
+        }
+        self.pages[self.last_page].bits[word] |= bits;
+        self.len += bits.count_ones() - 1;
+        self.last = address(63 - bits.leading_zeros());
+        true
+    }
+
     /// Adds an address in any order; `false` if it was there.
     pub(crate) fn insert(&mut self, address: u64) -> bool {
         let number = address >> PAGE_BITS;
@@ -307,16 +343,30 @@ impl Walk {
     /// The address at the position, which is passed.
     #[inline]
     pub(crate) fn next(&mut self, pages: &Pages) -> Option<u64> {
+        let (page, word, bits) = self.peek(pages)?;
+        self.pass(bits & bits.wrapping_neg());
+        Some(page.address((word as u32) << 6 | bits.trailing_zeros()))
+    }
+
+    /// The word that the next address is in: its page, its place in that, and
+    /// the bits that are not passed, of which there is one at least.
+    #[inline]
+    fn peek<'p>(&mut self, pages: &'p Pages) -> Option<(&'p Page, usize, u64)> {
         loop {
             let page = pages.pages.get(self.page)?;
             let bits = page.bits[self.word] & self.ahead;
             if bits != 0 {
-                self.ahead &= !(bits ^ (bits - 1));
-                self.position += 1;
-                return Some(page.address((self.word as u32) << 6 | bits.trailing_zeros()));
+                return Some((page, self.word, bits));
             }
             self.next_word();
         }
+    }
+
+    /// Passes over the first bits of the word.
+    #[inline]
+    fn pass(&mut self, bits: u64) {
+        self.ahead &= !(u64::MAX >> bits.leading_zeros());
+        self.position += bits.count_ones() as usize;
     }
 
     fn next_word(&mut self) {
@@ -358,6 +408,32 @@ mod tests {
                 assert_eq!(pages.position(address), Some(position as u32));
                 assert_eq!(pages.position(address ^ 0x10), None);
             }
+        }
+    }
+
+    #[test]
+    fn what_another_has_is_added_as_one_by_one() {
+        let addresses: Vec<u64> = (0..900)
+            .map(|n| 0x10_0000 + n * n % 64 * 8 + n * 512)
+            .collect();
+        let mut other = Pages::default();
+        assert!(addresses.iter().all(|&address| other.push(address)));
+        for (from, counts) in [(0, [1, 64, 835]), (13, [7, 300, 0]), (500, [400, 0, 0])] {
+            let mut own = Pages::default();
+            let mut walk = Walk::default();
+            let mut at = from;
+            for count in counts {
+                walk.to(&other, at);
+                assert_eq!(own.extend_same(&other, count, &mut walk), count);
+                at += count;
+            }
+            assert!(own.iter().eq(addresses[from..at].iter().copied()));
+            assert_eq!(own.len(), at - from);
+            // What is not behind the last one is not added, and not passed.
+            let mut again = Walk::default();
+            again.to(&other, from);
+            assert_eq!(own.extend_same(&other, 5, &mut again), 0);
+            assert_eq!(again.next(&other), Some(addresses[from]));
         }
     }
 
