@@ -76,6 +76,23 @@ impl Sizes {
         }
     }
 
+    /// Of all rows together; `None` if one of them has none.
+    pub(crate) fn sum(&self) -> Option<u64> {
+        let mut sum: u64 = self.overflow.iter().map(|(_, size)| size).sum();
+        for part in self.column.chunks(1 << 12) {
+            if part.contains(&SHORT_ABSENT) {
+                return None;
+            }
+            // Fits: no value has more than 16 bits, no part more than 12.
+            let short = |&size: &u16| match size {
+                SHORT_OVERFLOW => 0,
+                size => u32::from(size),
+            };
+            sum += u64::from(part.iter().map(short).sum::<u32>());
+        }
+        Some(sum)
+    }
+
     /// Whether rows surely have the same sizes as rows of another heap, one by
     /// one, and all of them have one.
     pub(crate) fn are_same(

@@ -10,6 +10,7 @@ use crate::issues::Issues;
 use crate::naming::Names;
 use crate::object_type::ObjectType;
 use crate::shapes::Shapes;
+use crate::twin::Beside;
 use crate::version::RubyHint;
 use rbleak_units::{Address, Bytes, Objects};
 use std::sync::OnceLock;
@@ -44,6 +45,9 @@ pub struct Heap {
     pub(crate) issues: Issues,
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
+    /// What it has in common with the heap that was read before it, if they
+    /// were read together.
+    pub(crate) beside: Option<Beside>,
     /// What [`Heap::live_totals`] says, once it was asked.
     pub(crate) live_totals: OnceLock<(Objects, Bytes)>,
 }
@@ -182,6 +186,14 @@ impl Heap {
     /// Shapes are not among them.
     pub fn live_totals(&self) -> (Objects, Bytes) {
         *self.live_totals.get_or_init(|| {
+            // Most dumps list what is live and nothing else, all with its size.
+            let mut kinds = self.columns.kind_table.iter();
+            if !self.excludes_slot
+                && kinds.all(|kind| kind.object_type.is_live())
+                && let Some(sum) = self.columns.memsizes.sum()
+            {
+                return (Objects(self.len() as u64), Bytes(sum));
+            }
             let mut totals = (0, Bytes(0));
             for id in self.ids().filter(|&id| self.is_live(id)) {
                 totals.0 += 1;

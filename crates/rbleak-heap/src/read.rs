@@ -14,6 +14,7 @@ use crate::reader::{Reader, Stop};
 use crate::series::{self, Parts};
 use crate::sniff::{HOPELESS_BYTES, hopeless};
 use crate::stream::{self, Outcome};
+use crate::twin::Beside;
 use std::io::Read;
 use std::path::Path;
 
@@ -159,10 +160,17 @@ impl Heap {
             }
         };
         let dumps = plains.iter().zip(dumps).zip(names).collect();
-        let heaps = parallel::map(dumps, threads, |((plain, parts), name)| {
-            join(plain, parts, name, threads)
+        let heaps = parallel::map(dumps, threads, |((plain, read), name)| {
+            join(plain, read.parts, name, threads).map(|heap| (heap, read.same))
         });
-        heaps.into_iter().collect()
+        let mut all: Vec<Heap> = Vec::new();
+        for heap in heaps {
+            let (mut heap, same) = heap?;
+            let earlier = all.last().and_then(|earlier| earlier.beside.as_ref());
+            heap.beside = Some(Beside::new(earlier, same));
+            all.push(heap);
+        }
+        Ok(all)
     }
 
     /// Reads a dump from anything, such as standard input; `name` stands for

@@ -96,7 +96,13 @@ impl Reader {
     /// Reads all of the window.
     pub(crate) fn run(&mut self, window: &mut Window, meter: &Meter<'_>) -> Result<(), Stop> {
         while !matches!(self.step(window, meter, None)?, Step::End) {}
+        self.builder.close();
         Ok(())
+    }
+
+    /// Goes on behind what was read, which ended where a record begins.
+    pub(crate) fn go_on(&mut self, is_last: bool) {
+        self.is_last = is_last;
     }
 
     /// Reads the lines that are loaded, as long as they are as usual, or one
@@ -114,7 +120,6 @@ impl Reader {
             self.ended_lines = self.lines;
             self.last_line(window)?;
             self.bytes += window.left_out();
-            self.builder.close();
             self.meter(meter)?;
             return Ok(Step::End);
         };

@@ -91,6 +91,7 @@ impl Builder {
             issues,
             lines,
             bytes,
+            beside: None,
             live_totals: std::sync::OnceLock::new(),
         }
     }

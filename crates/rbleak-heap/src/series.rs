@@ -2,10 +2,11 @@
 //!
 //! What one of them becomes is what it becomes alone; only that most lines of
 //! a later one are the same as in the one before, and need not be read again
-//! (see [`twin`](crate::twin)). So each part of the first dump is read
-//! together with the part of the others that lists the same addresses, a
+//! (see [`twin`](crate::twin)). So each chunk of the first dump is read
+//! together with the chunk of the others that lists the same addresses, a
 //! block here and a block there, while all of them are in the processor's
-//! caches. Knows no columns.
+//! caches. Neighbouring chunks that the same thread reads become one part.
+//! Knows no columns.
 
 use crate::builder::Builder;
 use crate::chunks;
@@ -14,10 +15,13 @@ use crate::memory::Meter;
 use crate::parallel;
 use crate::reader::{Reader, Step, Stop};
 use crate::scan::address_of;
-use crate::twin::{Alignment, Twin};
+use crate::twin::{Alignment, Run, Twin};
 use std::io;
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard};
 
+/// Smaller chunks are not worth the cut.
+const MIN_CHUNK: u64 = 2 << 20;
 /// Blocks of three dumps shall fit a processor's second cache together.
 const BLOCK: usize = 1 << 17;
 /// Of a record, so much tells its address.
@@ -28,48 +32,131 @@ const LARGE_PAGE_BITS: u32 = 16;
 const STEP: u64 = 1 << 16;
 const MOST_STEPS: u64 = 1 << 12;
 
+/// Chunks for each thread: as many as it takes for all to end at the same time.
+/// They cost nothing, since a thread reads on where it has read up to.
+const CHUNKS_PER_THREAD: u64 = 24;
+
 /// What a part became, and whether it was read to its end.
 pub(crate) type Parts = Vec<(Reader, Result<(), Stop>)>;
 
-/// Reads all dumps, in the order in which they were taken; of each, the parts
-/// in the order of the file. `None` if that makes no sense, and nothing was
-/// read.
+/// What a dump became.
+pub(crate) struct Read {
+    /// In the order of the file.
+    pub(crate) parts: Parts,
+    /// What all of them have in common with the dump before, ascending.
+    pub(crate) same: Vec<Run>,
+}
+
+/// Reads all dumps, in the order in which they were taken. `None` if that makes
+/// no sense, and nothing was read.
 pub(crate) fn read(
     plains: &[Plain],
     part_bytes: u64,
     threads: usize,
     meters: &[Meter<'_>],
-) -> io::Result<Option<Vec<Parts>>> {
+) -> io::Result<Option<Vec<Read>>> {
     let Some(cuts) = cuts(plains, part_bytes, threads)? else {
         return Ok(None);
     };
-    let jobs: Vec<Vec<Range<u64>>> = (0..=cuts[0].len())
-        .map(|part| cuts.iter().map(|cuts| range(cuts, part)).collect())
-        .collect();
     let rows: Vec<_> = plains.iter().map(chunks::rows).collect();
     let block = usize::try_from(part_bytes).map_or(BLOCK, |bytes| match bytes {
         0 => BLOCK,
         bytes => bytes.clamp(64, BLOCK),
     });
-    let done = parallel::map(jobs, threads, |ranges| {
-        let lanes = ranges.into_iter().zip(plains).zip(&rows).zip(meters);
-        let lanes = lanes.map(|(((range, plain), rows), meter)| {
+    let begin = |chunk| {
+        let dumps = plains.iter().zip(&cuts).zip(&rows).zip(meters);
+        let lanes = dumps.map(|(((plain, cuts), rows), meter)| {
             let mut builder = Builder::new(false);
             builder.columns.reserve(*rows);
-            Lane::new(plain, range, block, builder, meter)
+            Lane::new(plain, range(cuts, chunk), block, builder, meter)
         });
-        let lanes = read_together(lanes.collect()).into_iter();
-        lanes
-            .map(|lane| (lane.reader, lane.outcome.unwrap_or(Ok(()))))
-            .collect::<Vec<_>>()
+        lanes.collect::<Vec<_>>()
+    };
+    let shares = Shares::new(cuts[0].len() + 1, threads);
+    let done = parallel::map((0..threads).collect(), threads, |share| {
+        let mut pieces = Vec::new();
+        while let Some(first) = shares.next(share) {
+            let mut lanes = read_together(begin(first));
+            let mut last = first;
+            while let Some(chunk) = shares.next_after(share, last) {
+                for ((lane, plain), cuts) in lanes.iter_mut().zip(plains).zip(&cuts) {
+                    lane.go_on(plain, range(cuts, chunk), block);
+                }
+                lanes = read_together(lanes);
+                last = chunk;
+            }
+            let read = lanes.into_iter().map(Lane::close);
+            pieces.push((first, read.collect::<Vec<_>>()));
+        }
+        pieces
     });
-    let mut dumps: Vec<Parts> = plains.iter().map(|_| Vec::new()).collect();
-    for part in done {
-        for (dump, read) in dumps.iter_mut().zip(part) {
-            dump.push(read);
+    let mut pieces: Vec<_> = done.into_iter().flatten().collect();
+    pieces.sort_by_key(|(first, _)| *first);
+    let mut dumps: Vec<_> = plains
+        .iter()
+        .map(|_| Read {
+            parts: Vec::new(),
+            same: Vec::new(),
+        })
+        .collect();
+    let mut starts = vec![0_u32; plains.len()];
+    for (_, piece) in pieces {
+        let before = starts.clone();
+        for (dump, (part, same)) in piece.into_iter().enumerate() {
+            let moved = |run: Run| Run {
+                row: run.row + before[dump],
+                // The first dump has none.
+                earlier: run.earlier + dump.checked_sub(1).map_or(0, |dump| before[dump]),
+                rows: run.rows,
+            };
+            dumps[dump].same.extend(same.into_iter().map(moved));
+            starts[dump] = starts[dump].saturating_add(part.0.builder.columns.len() as u32);
+            dumps[dump].parts.push(part);
         }
     }
     Ok(Some(dumps))
+}
+
+/// Which chunks each thread has still to read: the next ones of its own, and
+/// once these are read, half of what another one has left.
+struct Shares(Mutex<Vec<Range<usize>>>);
+
+impl Shares {
+    fn new(chunks: usize, threads: usize) -> Shares {
+        let threads = threads.max(1);
+        let start = |share: usize| share * chunks / threads;
+        let shares = (0..threads).map(|share| start(share)..start(share + 1));
+        Shares(Mutex::new(shares.collect()))
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Range<usize>>> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The next chunk, wherever it is.
+    fn next(&self, share: usize) -> Option<usize> {
+        let mut shares = self.all();
+        if shares[share].is_empty()
+            && let Some(largest) = shares.iter_mut().max_by_key(|share| share.len())
+        {
+            let middle = largest.start + largest.len() / 2;
+            let half = middle..largest.end;
+            largest.end = middle;
+            shares[share] = half;
+        }
+        shares[share].next()
+    }
+
+    /// The chunk that follows on `last`, if it is one of the share.
+    fn next_after(&self, share: usize, last: usize) -> Option<usize> {
+        let mut shares = self.all();
+        match shares[share].start == last + 1 {
+            true => shares[share].next(),
+            false => None,
+        }
+    }
 }
 
 /// One dump of those that are read together.
@@ -105,6 +192,24 @@ impl<'m> Lane<'m> {
             used: Used::default(),
             alignment: Alignment::default(),
         }
+    }
+
+    /// Goes on with the bytes that follow, if those before were read.
+    fn go_on(&mut self, plain: &Plain, range: Range<u64>, block: usize) {
+        if let Some(Ok(())) = self.outcome {
+            self.reader.go_on(range.end == u64::MAX);
+            self.window = plain.window(range, block);
+            self.outcome = None;
+        }
+        self.stretch = Stretch::default();
+        self.used = Used::default();
+    }
+
+    /// What was read, and what of it the dump before has, too.
+    fn close(mut self) -> ((Reader, Result<(), Stop>), Vec<Run>) {
+        self.reader.builder.close();
+        let outcome = self.outcome.unwrap_or(Ok(()));
+        ((self.reader, outcome), self.alignment.into_runs())
     }
 }
 
@@ -183,42 +288,48 @@ fn step(lanes: &mut [Lane<'_>]) {
     }
 }
 
-/// For each dump where its parts begin, besides the first, so that the same
-/// parts of all dumps list the same addresses; `None` if their lines do not
+/// For each dump where its chunks begin, besides the first, so that the same
+/// chunks of all dumps list the same addresses; `None` if their lines do not
 /// say where they lie.
 fn cuts(plains: &[Plain], part_bytes: u64, threads: usize) -> io::Result<Option<Vec<Vec<u64>>>> {
     let Some((first, later)) = plains.split_first() else {
         return Ok(None);
     };
     // What later dumps have more of lies behind what the first one has: its last
-    // part shall be smaller, so that all parts take the same time.
+    // chunk shall be smaller, so that all take the same time.
     let mean = plains.iter().map(Plain::length).sum::<u64>() / plains.len() as u64;
-    let part_bytes = chunks::part_bytes(part_bytes, mean, threads);
+    let part_bytes = match part_bytes {
+        0 if threads == 1 => u64::MAX,
+        0 => (mean / (threads as u64 * CHUNKS_PER_THREAD)).max(MIN_CHUNK),
+        bytes => bytes,
+    };
+    let mut found = vec![0; plains.len()];
     let mut cuts = vec![Vec::new(); plains.len()];
     for cut in chunks::cuts(first, part_bytes)? {
         let Some(address) = address_at(first, cut)? else {
             continue;
         };
-        let mut found = vec![cut];
-        for (plain, before) in later.iter().zip(&cuts[1..]) {
-            let least = before.last().copied().unwrap_or(0);
-            match near(plain, address, cut)? {
-                Some(start) if start > least => found.push(start),
+        // Where the one before was found, this one will be, too.
+        let passed = cut - found[0];
+        found[0] = cut;
+        for (plain, found) in later.iter().zip(&mut found[1..]) {
+            match near(plain, address, found.saturating_add(passed))? {
+                Some(start) if start > *found => *found = start,
                 _ => return Ok(None),
             }
         }
-        for (cuts, cut) in cuts.iter_mut().zip(found) {
+        for (cuts, &cut) in cuts.iter_mut().zip(&found) {
             cuts.push(cut);
         }
     }
-    let has_parts = threads == 1 || !cuts[0].is_empty() || first.length() < chunks::MIN_PART;
+    let has_parts = threads == 1 || !cuts[0].is_empty() || first.length() < MIN_CHUNK;
     Ok(has_parts.then_some(cuts))
 }
 
-/// The bytes of a part.
-fn range(cuts: &[u64], part: usize) -> Range<u64> {
-    let start = part.checked_sub(1).map_or(0, |before| cuts[before]);
-    start..cuts.get(part).copied().unwrap_or(u64::MAX)
+/// The bytes of a chunk. What is appended while it is read belongs to the last.
+fn range(cuts: &[u64], chunk: usize) -> Range<u64> {
+    let start = chunk.checked_sub(1).map_or(0, |before| cuts[before]);
+    start..cuts.get(chunk).copied().unwrap_or(u64::MAX)
 }
 
 /// The address of the record that starts there, if it has one.
@@ -293,6 +404,27 @@ mod tests {
         let expected = [first, second].map(|text| text.lines().count());
         assert!(rows.eq(expected));
         lanes[1].alignment.taken()
+    }
+
+    #[test]
+    fn all_chunks_are_given_once_and_those_of_a_share_in_order() {
+        for (chunks, threads) in [(0, 1), (1, 3), (7, 1), (48, 2), (100, 7)] {
+            let shares = Shares::new(chunks, threads);
+            let mut given = Vec::new();
+            // The first reads fastest.
+            for share in (0..threads).chain(std::iter::repeat_n(0, chunks + 1)) {
+                if let Some(first) = shares.next(share) {
+                    given.push(first);
+                    if let Some(second) = shares.next_after(share, first) {
+                        assert_eq!(second, first + 1);
+                        given.push(second);
+                        assert_eq!(shares.next_after(share, first), None);
+                    }
+                }
+            }
+            given.sort_unstable();
+            assert!(given.into_iter().eq(0..chunks));
+        }
     }
 
     #[test]

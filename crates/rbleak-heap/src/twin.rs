@@ -10,10 +10,45 @@ use crate::builder::Builder;
 use crate::columns::ABSENT;
 use crate::pages::{Walk, page_number};
 use crate::scan::address_of;
+use std::sync::Arc;
 
 /// So many pages that the earlier dump seems not to have are waited for one of
 /// its next page before that counts as gone.
 const PATIENCE: u32 = 2;
+
+/// Rows that became of equal lines: nothing about them differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// The first here, and its equal in the earlier dump.
+    pub(crate) row: u32,
+    pub(crate) earlier: u32,
+    /// How many.
+    pub(crate) rows: u32,
+}
+
+/// What a heap has in common with the one that was read before it.
+pub(crate) struct Beside {
+    /// Which heap this is: no other has the same.
+    this: Arc<()>,
+    earlier: Option<(Arc<()>, Vec<Run>)>,
+}
+
+impl Beside {
+    /// Of the heap that comes after `earlier`; runs are ascending.
+    pub(crate) fn new(earlier: Option<&Beside>, mut runs: Vec<Run>) -> Beside {
+        runs.shrink_to_fit();
+        Beside {
+            this: Arc::new(()),
+            earlier: earlier.map(|earlier| (Arc::clone(&earlier.this), runs)),
+        }
+    }
+
+    /// The rows that both have, if that was the one before; ascending.
+    pub(crate) fn runs(&self, earlier: &Beside) -> Option<&[Run]> {
+        let (before, runs) = self.earlier.as_ref()?;
+        Arc::ptr_eq(before, &earlier.this).then_some(runs)
+    }
+}
 
 /// How two dumps lie beside each other, from block to block.
 #[derive(Default)]
@@ -21,6 +56,8 @@ pub(crate) struct Alignment {
     /// For each kind of the earlier dump the number of the same one here;
     /// [`ABSENT`] as long as no line told.
     kinds: Vec<u32>,
+    /// What was taken, in order.
+    runs: Vec<Run>,
     /// Scratch: kinds of lines that are the same.
     known: Vec<u32>,
     /// Where it is among the earlier dump's addresses.
@@ -30,15 +67,29 @@ pub(crate) struct Alignment {
     /// The page here that was missed last, and how many were in a row.
     missed: Option<u64>,
     misses: u32,
-    #[cfg(test)]
-    taken: usize,
 }
 
 impl Alignment {
     /// How many lines were taken.
     #[cfg(test)]
     pub(crate) fn taken(&self) -> usize {
-        self.taken
+        self.runs.iter().map(|run| run.rows as usize).sum()
+    }
+
+    /// What was taken, in order.
+    pub(crate) fn into_runs(self) -> Vec<Run> {
+        self.runs
+    }
+
+    fn took(&mut self, next: Run) {
+        if let Some(last) = self.runs.last_mut()
+            && last.row + last.rows == next.row
+            && last.earlier + last.rows == next.earlier
+        {
+            last.rows += next.rows;
+        } else if next.rows > 0 {
+            self.runs.push(next);
+        }
     }
 
     fn put_kind(&mut self, earlier: u32, here: u32) {
@@ -115,11 +166,13 @@ impl<'a> Twin<'a> {
                 lines => ends.nth(lines - 1).map_or(0, |end| end + 1),
             };
         }
-        #[cfg(test)]
-        {
-            self.alignment.taken += lines;
-        }
-        self.pass(lines as u32, bytes);
+        let rows = lines as u32;
+        self.alignment.took(Run {
+            row: builder.columns.len() as u32 - rows,
+            earlier: self.row,
+            rows,
+        });
+        self.pass(rows, bytes);
         (lines as u64, bytes)
     }
 

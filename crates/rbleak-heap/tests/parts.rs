@@ -6,7 +6,7 @@
 mod support;
 
 use proptest::prelude::*;
-use rbleak_heap::{Heap, Memory, ReadError, ReadOptions};
+use rbleak_heap::{Heap, Identity, Memory, ReadError, ReadOptions, diff};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -93,7 +93,27 @@ fn check(bytes: &[u8], part_bytes: &[u64]) {
     }
 }
 
-/// Dumps that are read together are what each is alone.
+/// Everything that a diff says, apart from what it is of.
+fn compared(heaps: &[Heap]) -> String {
+    let mut text = String::new();
+    for identity in [Identity::Auto, Identity::Address] {
+        let found = diff(heaps, identity).unwrap();
+        writeln!(
+            text,
+            "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+            found.survivors(),
+            found.newest(),
+            found.reuse(),
+            found.address_only(),
+            found.compactions(),
+            found.grown(usize::MAX),
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// Dumps that are read together are what each is alone, and differ as much.
 fn check_series(dumps: &[&[u8]], part_bytes: &[u64]) {
     let files = dumps.iter().map(|bytes| {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -105,6 +125,11 @@ fn check_series(dumps: &[&[u8]], part_bytes: &[u64]) {
     let options = ReadOptions::default().references(false);
     let alone = |path| told(Heap::open(path, &options));
     let expected: Vec<_> = paths.iter().map(alone).collect();
+    let heaps: Result<Vec<_>, _> = paths
+        .iter()
+        .map(|path| Heap::open(path, &options))
+        .collect();
+    let differences = heaps.ok().map(|heaps| compared(&heaps));
     let failure = paths
         .iter()
         .position(|path| Heap::open(path, &options).is_err());
@@ -120,6 +145,9 @@ fn check_series(dumps: &[&[u8]], part_bytes: &[u64]) {
                 }
             };
             assert_eq!(failure, None);
+            if threads > 1 {
+                assert!(differences.as_ref() == Some(&compared(&heaps)));
+            }
             for (heap, expected) in heaps.into_iter().zip(&expected) {
                 let found = told(Ok(heap));
                 assert!(
@@ -145,6 +173,27 @@ fn every_fixture_with_others_is_what_it_is_alone() {
             println!("{version}");
             check_series(&some, &[0, some[0].len() as u64 / 5 + 1]);
         }
+    }
+}
+
+#[test]
+fn dumps_that_were_read_together_are_compared_in_any_order() {
+    let files = ["A", "B", "C"].map(|name| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&support::bytes("3.1", name)).unwrap();
+        file
+    });
+    let options = ReadOptions::default().references(false);
+    for order in [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 1, 0]] {
+        let paths = [0, 1, 2].map(|at| files[at].path());
+        let mut heaps = Heap::open_series(&paths, &options, &Memory::unlimited())
+            .unwrap()
+            .into_iter()
+            .map(Some)
+            .collect::<Vec<_>>();
+        let together = order.map(|at| heaps[at].take().unwrap());
+        let alone = order.map(|at| Heap::open(paths[at], &options).unwrap());
+        assert!(compared(&together) == compared(&alone), "{order:?}");
     }
 }
 
