@@ -393,8 +393,8 @@ impl Builder {
     }
 
     /// Appends what the next part of the dump became; nothing may be pushed
-    /// after that. What both together have too many of, if anything.
-    pub(crate) fn append(&mut self, later: Builder) -> Result<(), &'static str> {
+    /// after that. On up to `threads` threads. What both together have too many of, if anything.
+    pub(crate) fn append(&mut self, later: Builder, threads: usize) -> Result<(), &'static str> {
         let rows = self.columns.len();
         if rows + later.columns.len() > TOO_MANY {
             return Err("objects");
@@ -436,7 +436,7 @@ impl Builder {
                 self.kinds.number(kind, &mut self.columns.kind_table)
             })
             .collect();
-        self.columns.append(columns, &kinds, &strings);
+        self.columns.append(columns, &kinds, &strings, threads);
         self.addresses.append(later.addresses);
         self.roots.extend(later.roots);
         self.later_edges.push(later.edges);

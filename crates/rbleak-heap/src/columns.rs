@@ -1,18 +1,22 @@
 //! The columns that a heap is made of.
 //!
-//! Plain storage: ten bytes a row where a struct with strings would take
+//! Plain storage: eight bytes a row where a struct with strings would take
 //! hundreds. What many rows share (type, class, site) is a row of a table of
 //! its own, see the module `kinds`. What a value means is said where it is
 //! read.
 
 use crate::interner::StringId;
 use crate::kinds::Kind;
+use crate::parallel;
 use std::ops::Range;
 
 /// Absent, in a column of u32.
 pub(crate) const ABSENT: u32 = u32::MAX;
 /// The first number that is no row.
 pub(crate) const TOO_MANY: usize = u32::MAX as usize - 1;
+
+/// So many rows take longer to be moved than a thread to start.
+const WORTH_A_THREAD: usize = 1 << 18;
 
 /// Absent, in a column of u16.
 const SHORT_ABSENT: u16 = u16::MAX;
@@ -39,6 +43,116 @@ impl<T> Sparse<T> {
     pub(crate) fn get(&self, row: u32) -> Option<&T> {
         let at = self.0.binary_search_by_key(&row, |(row, _)| *row).ok()?;
         Some(&self.0[at].1)
+    }
+}
+
+/// Numbers of kinds, in 16 bits as long as all of them fit.
+pub(crate) enum KindColumn {
+    Short(Vec<u16>),
+    Long(Vec<u32>),
+}
+
+impl Default for KindColumn {
+    fn default() -> KindColumn {
+        KindColumn::Short(Vec::new())
+    }
+}
+
+impl KindColumn {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            KindColumn::Short(column) => column.len(),
+            KindColumn::Long(column) => column.len(),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, kind: u32) {
+        match (&mut *self, u16::try_from(kind)) {
+            (KindColumn::Short(column), Ok(kind)) => column.push(kind),
+            _ => self.lengthen().push(kind),
+        }
+    }
+
+    /// Of a row, which must exist.
+    #[inline]
+    pub(crate) fn get(&self, row: usize) -> u32 {
+        match self {
+            KindColumn::Short(column) => u32::from(column[row]),
+            KindColumn::Long(column) => column[row],
+        }
+    }
+
+    /// Of these rows, which must exist.
+    #[inline]
+    pub(crate) fn of(&self, rows: Range<usize>) -> impl Iterator<Item = u32> {
+        let (short, long) = match self {
+            KindColumn::Short(column) => (&column[rows], &[][..]),
+            KindColumn::Long(column) => (&[][..], &column[rows]),
+        };
+        let short = short.iter().map(|&kind| u32::from(kind));
+        short.chain(long.iter().copied())
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = u32> {
+        self.of(0..self.len())
+    }
+
+    /// Whether two columns have the same at these rows, given what the numbers of
+    /// each stand for.
+    #[inline]
+    pub(crate) fn are_alike(
+        (one, rows, meaning): (&KindColumn, Range<usize>, &[u32]),
+        (other, theirs, their_meaning): (&KindColumn, Range<usize>, &[u32]),
+    ) -> bool {
+        let is_alike = |one: usize, other: usize| meaning[one] == their_meaning[other];
+        match (one, other) {
+            (KindColumn::Short(one), KindColumn::Short(other)) => {
+                let mut pairs = one[rows].iter().zip(&other[theirs]);
+                pairs.all(|(&one, &other)| is_alike(one.into(), other.into()))
+            }
+            _ => {
+                let mut pairs = one.of(rows).zip(other.of(theirs));
+                pairs.all(|(one, other)| is_alike(one as usize, other as usize))
+            }
+        }
+    }
+
+    /// Appends numbers below `end`.
+    #[inline]
+    fn extend(&mut self, kinds: impl Iterator<Item = u32>, end: usize) {
+        match self {
+            KindColumn::Short(column) if end <= 1 << 16 => {
+                column.extend(kinds.map(|kind| kind as u16));
+            }
+            _ => self.lengthen().extend(kinds),
+        }
+    }
+
+    fn lengthen(&mut self) -> &mut Vec<u32> {
+        if let KindColumn::Short(column) = self {
+            let mut long = Vec::with_capacity(column.capacity());
+            long.extend(column.iter().map(|&kind| u32::from(kind)));
+            *self = KindColumn::Long(long);
+        }
+        match self {
+            KindColumn::Long(column) => column,
+            KindColumn::Short(_) => unreachable!("it was made long above"),
+        }
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        let _ = match self {
+            KindColumn::Short(column) => column.try_reserve(rows),
+            KindColumn::Long(column) => column.try_reserve(rows),
+        };
+    }
+
+    fn shrink(&mut self) {
+        match self {
+            KindColumn::Short(column) => column.shrink_to_fit(),
+            KindColumn::Long(column) => column.shrink_to_fit(),
+        }
     }
 }
 
@@ -267,7 +381,7 @@ pub(crate) struct Row {
 #[derive(Default)]
 pub(crate) struct Columns {
     /// Into `kind_table`.
-    pub(crate) kinds: Vec<u32>,
+    pub(crate) kinds: KindColumn,
     pub(crate) generations: Generations,
     pub(crate) memsizes: Sizes,
     pub(crate) lengths: Sizes,
@@ -297,7 +411,7 @@ impl Columns {
     /// What a row is.
     #[inline]
     pub(crate) fn kind(&self, row: usize) -> &Kind {
-        &self.kind_table[self.kinds[row] as usize]
+        &self.kind_table[self.kinds.get(row) as usize]
     }
 
     #[inline]
@@ -311,7 +425,8 @@ impl Columns {
 
     /// Appends rows of another dump, which are of these kinds here.
     pub(crate) fn extend_same(&mut self, other: &Columns, rows: Range<usize>, kinds: &[u32]) {
-        self.kinds.extend_from_slice(kinds);
+        let end = self.kind_table.len();
+        self.kinds.extend(kinds.iter().copied(), end);
         self.generations
             .extend_same(&other.generations, rows.clone());
         self.memsizes.extend_same(&other.memsizes, rows.clone());
@@ -323,7 +438,7 @@ impl Columns {
     pub(crate) fn reserve(&mut self, rows: usize) {
         // A system that promises no more memory than it has may refuse. Then
         // the columns grow as rows come in.
-        let _ = self.kinds.try_reserve(rows);
+        self.kinds.reserve(rows);
         let _ = self.memsizes.column.try_reserve(rows);
         let _ = self.lengths.column.try_reserve(rows);
         let _ = match &mut self.generations {
@@ -334,16 +449,30 @@ impl Columns {
 
     /// Appends the rows of the next part of a dump, whose kinds and strings
     /// have other numbers there. Tables of distinct values are not touched.
-    pub(crate) fn append(&mut self, later: Columns, kinds: &[u32], strings: &[StringId]) {
+    pub(crate) fn append(
+        &mut self,
+        later: Columns,
+        kinds: &[u32],
+        strings: &[StringId],
+        threads: usize,
+    ) {
         let rows = self.len();
         let moved = |row: u32| rows as u32 + row;
+        let threads = match later.len() {
+            WORTH_A_THREAD.. => threads,
+            _ => 1,
+        };
         // One column after the other, so that little exists twice.
-        self.kinds
-            .extend(later.kinds.iter().map(|&kind| kinds[kind as usize]));
-        drop(later.kinds);
-        self.generations.append(later.generations);
-        self.memsizes.append(later.memsizes);
-        self.lengths.append(later.lengths);
+        let append_sizes = || {
+            self.memsizes.append(later.memsizes);
+            self.lengths.append(later.lengths);
+        };
+        parallel::both(threads, append_sizes, || {
+            let numbers = later.kinds.all().map(|kind| kinds[kind as usize]);
+            self.kinds.extend(numbers, self.kind_table.len());
+            drop(later.kinds);
+            self.generations.append(later.generations);
+        });
         if !later.shape_ids.is_empty() {
             self.shape_ids.resize(rows, ABSENT);
             self.shape_ids.extend_from_slice(&later.shape_ids);
@@ -360,12 +489,53 @@ impl Columns {
 
     /// Gives back what was asked for and not used.
     pub(crate) fn shrink(&mut self) {
-        self.kinds.shrink_to_fit();
+        self.kinds.shrink();
         self.memsizes.column.shrink_to_fit();
         self.lengths.column.shrink_to_fit();
         match &mut self.generations {
             Generations::Short(column) => column.shrink_to_fit(),
             Generations::Long(column) => column.shrink_to_fit(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_the_same_once_one_does_not_fit() {
+        let numbers = [0, 7, 65_535, 65_536, 3, 70_000];
+        for cut in 0..=numbers.len() {
+            let mut columns = [KindColumn::default(), KindColumn::default()];
+            for (at, &number) in numbers.iter().enumerate() {
+                columns[usize::from(at >= cut)].push(number);
+            }
+            let [mut column, later] = columns;
+            column.extend(later.all(), 70_001);
+            assert_eq!(column.len(), numbers.len());
+            assert!(column.all().eq(numbers));
+            assert!(
+                numbers
+                    .iter()
+                    .enumerate()
+                    .all(|(row, &kind)| column.get(row) == kind)
+            );
+            // Numbers of another heap that stand for the same.
+            let own: Vec<u32> = (0..70_001).collect();
+            let mut short = KindColumn::default();
+            short.extend([2, 1, 0].into_iter(), 3);
+            assert!(matches!(short, KindColumn::Short(_)));
+            let meaning = [65_535, 7, 0];
+            let theirs = (&short, 0..2, &meaning[..]);
+            assert!(!KindColumn::are_alike(
+                (&column, 1..3, &own),
+                theirs.clone()
+            ));
+            let mut turned = KindColumn::default();
+            turned.extend([1, 0].into_iter(), 2);
+            let theirs = (&turned, 0..2, &[65_535, 7][..]);
+            assert!(KindColumn::are_alike((&column, 1..3, &own), theirs));
         }
     }
 }

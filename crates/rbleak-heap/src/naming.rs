@@ -168,7 +168,7 @@ impl Namer<'_> {
 fn older_singletons(parts: &Parts<'_>) -> Vec<u32> {
     let columns = parts.columns;
     let mut instances = vec![0_u32; columns.class_words.len()];
-    for &kind in &columns.kinds {
+    for kind in columns.kinds.all() {
         let kind = &columns.kind_table[kind as usize];
         // Internal records have their own use for the word.
         if let Some(count) = instances.get_mut(kind.class as usize)

@@ -50,6 +50,19 @@ pub(crate) fn map<T: Send, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Does both at the same time, if there are threads for that.
+pub(crate) fn both(threads: usize, one: impl FnOnce() + Send, other: impl FnOnce()) {
+    if threads < 2 {
+        one();
+        other();
+        return;
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(one);
+        other();
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::map;

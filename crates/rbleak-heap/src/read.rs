@@ -159,9 +159,16 @@ impl Heap {
                 });
             }
         };
-        let dumps = plains.iter().zip(dumps).zip(names).collect();
-        let heaps = parallel::map(dumps, threads, |((plain, read), name)| {
-            join(plain, read.parts, name, threads).map(|heap| (heap, read.same))
+        // One dump after the other, so that little exists twice.
+        let dumps = plains.iter().zip(dumps).zip(names);
+        let joined = dumps.map(|((plain, read), name)| {
+            let reader = join(plain, read.parts, &name, threads)?;
+            Ok((reader, name, read.same))
+        });
+        let joined: Vec<Result<_, ReadError>> = joined.collect();
+        let heaps = parallel::map(joined, threads, |joined| {
+            let (reader, name, same) = joined?;
+            conclude(reader, name, threads).map(|heap| (heap, same))
         });
         let mut all: Vec<Heap> = Vec::new();
         for heap in heaps {
@@ -224,7 +231,8 @@ fn open_plain(
         at: 0,
         source,
     })?;
-    join(plain, parts, name, threads)
+    let reader = join(plain, parts, &name, threads)?;
+    conclude(reader, name, threads)
 }
 
 /// Refuses what is no dump before it is read.
@@ -247,7 +255,8 @@ fn check_head(plain: &Plain, name: &str) -> Result<(), ReadError> {
 }
 
 /// From the parts of a file to its heap.
-fn join(plain: &Plain, parts: Parts, name: String, threads: usize) -> Result<Heap, ReadError> {
+fn join(plain: &Plain, parts: Parts, name: &str, threads: usize) -> Result<Reader, ReadError> {
+    let name = || name.to_owned();
     let mut whole: Option<Reader> = None;
     for (part, outcome) in parts {
         let joined = match &mut whole {
@@ -255,20 +264,20 @@ fn join(plain: &Plain, parts: Parts, name: String, threads: usize) -> Result<Hea
                 whole = Some(part);
                 Ok(())
             }
-            Some(whole) => whole.append(part),
+            Some(whole) => whole.append(part, threads),
         };
         if let Err(stop) = joined.and(outcome) {
             let at = whole.map_or(0, |whole| whole.bytes);
-            return Err(stopped(stop, name, at));
+            return Err(stopped(stop, name(), at));
         }
     }
     let Some(mut reader) = whole else {
-        return Err(ReadError::Empty { name });
+        return Err(ReadError::Empty { name: name() });
     };
     let change = match plain.change(reader.bytes) {
         Ok(change) => change,
         Err(source) => {
-            let at = reader.bytes;
+            let (name, at) = (name(), reader.bytes);
             return Err(ReadError::Read { name, at, source });
         }
     };
@@ -280,7 +289,7 @@ fn join(plain: &Plain, parts: Parts, name: String, threads: usize) -> Result<Hea
         };
         reader.issues.cut(reader.lines + 1, cause);
     }
-    conclude(reader, name, threads)
+    Ok(reader)
 }
 
 fn read_stream(

@@ -210,8 +210,8 @@ impl Reader {
         Ok(usual)
     }
 
-    /// Adds what the next part became.
-    pub(crate) fn append(&mut self, mut later: Reader) -> Result<(), Stop> {
+    /// Adds what the next part became, on up to `threads` threads.
+    pub(crate) fn append(&mut self, mut later: Reader, threads: usize) -> Result<(), Stop> {
         if later.is_cut_in_doubt && self.builder.is_empty() {
             later.issues.forget_cut();
         }
@@ -220,7 +220,9 @@ impl Reader {
         if self.first.is_none() && without >= HOPELESS_LINES {
             return Err(Stop::Hopeless);
         }
-        self.builder.append(later.builder).map_err(Stop::TooMany)?;
+        self.builder
+            .append(later.builder, threads)
+            .map_err(Stop::TooMany)?;
         self.issues.append(self.lines, later.issues);
         let first = later.first.map(|first| self.lines + first);
         self.first = self.first.or(first);

@@ -15,7 +15,7 @@ use crate::memory::Meter;
 use crate::parallel;
 use crate::reader::{Reader, Step, Stop};
 use crate::scan::address_of;
-use crate::twin::{Alignment, Run, Twin};
+use crate::twin::{Alignment, Same, Twin};
 use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
@@ -34,7 +34,7 @@ const MOST_STEPS: u64 = 1 << 12;
 
 /// Chunks for each thread: as many as it takes for all to end at the same time.
 /// They cost nothing, since a thread reads on where it has read up to.
-const CHUNKS_PER_THREAD: u64 = 24;
+const CHUNKS_PER_THREAD: u64 = 96;
 
 /// What a part became, and whether it was read to its end.
 pub(crate) type Parts = Vec<(Reader, Result<(), Stop>)>;
@@ -43,8 +43,8 @@ pub(crate) type Parts = Vec<(Reader, Result<(), Stop>)>;
 pub(crate) struct Read {
     /// In the order of the file.
     pub(crate) parts: Parts,
-    /// What all of them have in common with the dump before, ascending.
-    pub(crate) same: Vec<Run>,
+    /// What all of them have in common with the dump before.
+    pub(crate) same: Same,
 }
 
 /// Reads all dumps, in the order in which they were taken. `None` if that makes
@@ -80,7 +80,7 @@ pub(crate) fn read(
             let mut last = first;
             while let Some(chunk) = shares.next_after(share, last) {
                 for ((lane, plain), cuts) in lanes.iter_mut().zip(plains).zip(&cuts) {
-                    lane.go_on(plain, range(cuts, chunk), block);
+                    lane.go_on(plain, range(cuts, chunk));
                 }
                 lanes = read_together(lanes);
                 last = chunk;
@@ -96,22 +96,15 @@ pub(crate) fn read(
         .iter()
         .map(|_| Read {
             parts: Vec::new(),
-            same: Vec::new(),
+            same: Same::default(),
         })
         .collect();
-    let mut starts = vec![0_u32; plains.len()];
+    let mut rows = vec![0; plains.len()];
     for (_, piece) in pieces {
-        let before = starts.clone();
-        for (dump, (part, same)) in piece.into_iter().enumerate() {
-            let moved = |run: Run| Run {
-                row: run.row + before[dump],
-                // The first dump has none.
-                earlier: run.earlier + dump.checked_sub(1).map_or(0, |dump| before[dump]),
-                rows: run.rows,
-            };
-            dumps[dump].same.extend(same.into_iter().map(moved));
-            starts[dump] = starts[dump].saturating_add(part.0.builder.columns.len() as u32);
-            dumps[dump].parts.push(part);
+        for ((dump, rows), (part, same)) in dumps.iter_mut().zip(&mut rows).zip(piece) {
+            dump.same.append(*rows, &same);
+            *rows += part.0.builder.columns.len();
+            dump.parts.push(part);
         }
     }
     Ok(Some(dumps))
@@ -195,10 +188,10 @@ impl<'m> Lane<'m> {
     }
 
     /// Goes on with the bytes that follow, if those before were read.
-    fn go_on(&mut self, plain: &Plain, range: Range<u64>, block: usize) {
+    fn go_on(&mut self, plain: &Plain, range: Range<u64>) {
         if let Some(Ok(())) = self.outcome {
             self.reader.go_on(range.end == u64::MAX);
-            self.window = plain.window(range, block);
+            plain.go_on(&mut self.window, range);
             self.outcome = None;
         }
         self.stretch = Stretch::default();
@@ -206,10 +199,10 @@ impl<'m> Lane<'m> {
     }
 
     /// What was read, and what of it the dump before has, too.
-    fn close(mut self) -> ((Reader, Result<(), Stop>), Vec<Run>) {
+    fn close(mut self) -> ((Reader, Result<(), Stop>), Same) {
         self.reader.builder.close();
         let outcome = self.outcome.unwrap_or(Ok(()));
-        ((self.reader, outcome), self.alignment.into_runs())
+        ((self.reader, outcome), self.alignment.into_same())
     }
 }
 

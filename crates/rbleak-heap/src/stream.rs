@@ -194,7 +194,7 @@ impl Joined {
                     self.whole = Some(Box::new(reader));
                     Ok(())
                 }
-                Some(whole) => whole.append(reader),
+                Some(whole) => whole.append(reader, 1),
             };
             self.stop = appended.and(outcome).err();
         }

@@ -10,43 +10,81 @@ use crate::builder::Builder;
 use crate::columns::ABSENT;
 use crate::pages::{Walk, page_number};
 use crate::scan::address_of;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// So many pages that the earlier dump seems not to have are waited for one of
 /// its next page before that counts as gone.
 const PATIENCE: u32 = 2;
 
-/// Rows that became of equal lines: nothing about them differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    /// The first here, and its equal in the earlier dump.
-    pub(crate) row: u32,
-    pub(crate) earlier: u32,
-    /// How many.
-    pub(crate) rows: u32,
+/// Which rows became of lines that the dump before has, too: nothing about them
+/// differs. A bit a row.
+#[derive(Default)]
+pub(crate) struct Same(Vec<u64>);
+
+impl Same {
+    /// Of all bits of the range that lie in one word: the word and they.
+    fn words(rows: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
+        let first = rows.start / 64;
+        let end = match rows.is_empty() {
+            true => first,
+            false => rows.end.div_ceil(64),
+        };
+        (first..end).map(move |word| {
+            let from = rows.start.saturating_sub(word * 64);
+            let to = (rows.end - word * 64).min(64);
+            (word, (u64::MAX << from) & (u64::MAX >> (64 - to)))
+        })
+    }
+
+    fn note(&mut self, rows: Range<usize>) {
+        for (word, bits) in Same::words(rows) {
+            if word >= self.0.len() {
+                self.0.resize(word + 1, 0);
+            }
+            self.0[word] |= bits;
+        }
+    }
+
+    /// Adds those of the next part, before which there are so many rows.
+    pub(crate) fn append(&mut self, rows: usize, later: &Same) {
+        let (word, shift) = (rows / 64, rows as u32 % 64);
+        self.0.resize(self.0.len().max(word + later.0.len() + 1), 0);
+        for (at, &bits) in (word..).zip(&later.0) {
+            self.0[at] |= bits << shift;
+            // In two steps: a shift by 64 is none.
+            self.0[at + 1] |= bits >> 1 >> (63 - shift);
+        }
+    }
+
+    /// Whether all of these are among them.
+    #[inline]
+    pub(crate) fn has(&self, rows: Range<usize>) -> bool {
+        let bits = |word: usize| self.0.get(word).copied().unwrap_or(0);
+        Same::words(rows).all(|(word, wanted)| bits(word) & wanted == wanted)
+    }
 }
 
 /// What a heap has in common with the one that was read before it.
 pub(crate) struct Beside {
     /// Which heap this is: no other has the same.
     this: Arc<()>,
-    earlier: Option<(Arc<()>, Vec<Run>)>,
+    earlier: Option<(Arc<()>, Same)>,
 }
 
 impl Beside {
-    /// Of the heap that comes after `earlier`; runs are ascending.
-    pub(crate) fn new(earlier: Option<&Beside>, mut runs: Vec<Run>) -> Beside {
-        runs.shrink_to_fit();
+    /// Of the heap that comes after `earlier`.
+    pub(crate) fn new(earlier: Option<&Beside>, same: Same) -> Beside {
         Beside {
             this: Arc::new(()),
-            earlier: earlier.map(|earlier| (Arc::clone(&earlier.this), runs)),
+            earlier: earlier.map(|earlier| (Arc::clone(&earlier.this), same)),
         }
     }
 
-    /// The rows that both have, if that was the one before; ascending.
-    pub(crate) fn runs(&self, earlier: &Beside) -> Option<&[Run]> {
-        let (before, runs) = self.earlier.as_ref()?;
-        Arc::ptr_eq(before, &earlier.this).then_some(runs)
+    /// The rows that both have, if that was the one before.
+    pub(crate) fn same(&self, earlier: &Beside) -> Option<&Same> {
+        let (before, same) = self.earlier.as_ref()?;
+        Arc::ptr_eq(before, &earlier.this).then_some(same)
     }
 }
 
@@ -56,8 +94,9 @@ pub(crate) struct Alignment {
     /// For each kind of the earlier dump the number of the same one here;
     /// [`ABSENT`] as long as no line told.
     kinds: Vec<u32>,
-    /// What was taken, in order.
-    runs: Vec<Run>,
+    same: Same,
+    /// How many lines were taken and not read.
+    taken: usize,
     /// Scratch: kinds of lines that are the same.
     known: Vec<u32>,
     /// Where it is among the earlier dump's addresses.
@@ -73,23 +112,18 @@ impl Alignment {
     /// How many lines were taken.
     #[cfg(test)]
     pub(crate) fn taken(&self) -> usize {
-        self.runs.iter().map(|run| run.rows as usize).sum()
+        self.taken
     }
 
-    /// What was taken, in order.
-    pub(crate) fn into_runs(self) -> Vec<Run> {
-        self.runs
+    /// What became of lines that the earlier dump has, too.
+    pub(crate) fn into_same(self) -> Same {
+        self.same
     }
 
-    fn took(&mut self, next: Run) {
-        if let Some(last) = self.runs.last_mut()
-            && last.row + last.rows == next.row
-            && last.earlier + last.rows == next.earlier
-        {
-            last.rows += next.rows;
-        } else if next.rows > 0 {
-            self.runs.push(next);
-        }
+    /// So many of the last rows of `builder` did.
+    fn note(&mut self, builder: &Builder, rows: usize) {
+        let end = builder.columns.len();
+        self.same.note(end - rows..end);
     }
 
     fn put_kind(&mut self, earlier: u32, here: u32) {
@@ -153,9 +187,9 @@ impl<'a> Twin<'a> {
         }
         let all = memchr::memchr_iter(b'\n', &same[..bytes]).count();
         let row = self.row as usize;
-        let kinds = self.earlier.columns.kinds[row..row + all].iter();
+        let kinds = &self.earlier.columns.kinds;
         let alignment = &mut *self.alignment;
-        let known = kinds.map_while(|&kind| known_kind(&alignment.kinds, kind));
+        let known = (row..row + all).map_while(|row| known_kind(&alignment.kinds, kinds.get(row)));
         alignment.known.clear();
         alignment.known.extend(known);
         let lines = builder.push_same(self.earlier, row, &alignment.known, &mut alignment.walk);
@@ -166,13 +200,9 @@ impl<'a> Twin<'a> {
                 lines => ends.nth(lines - 1).map_or(0, |end| end + 1),
             };
         }
-        let rows = lines as u32;
-        self.alignment.took(Run {
-            row: builder.columns.len() as u32 - rows,
-            earlier: self.row,
-            rows,
-        });
-        self.pass(rows, bytes);
+        self.alignment.taken += lines;
+        self.alignment.note(builder, lines);
+        self.pass(lines as u32, bytes);
         (lines as u64, bytes)
     }
 
@@ -230,10 +260,12 @@ impl<'a> Twin<'a> {
     fn pass_equal(&mut self, line: &[u8], builder: &Builder) {
         let rest = self.lines.strip_prefix(line);
         if rest.is_some_and(|rest| rest.starts_with(b"\n"))
-            && let Some(&kind) = builder.columns.kinds.last()
+            && let Some(last) = builder.columns.len().checked_sub(1)
         {
-            let earlier = self.earlier.columns.kinds[self.row as usize];
-            self.alignment.put_kind(earlier, kind);
+            let earlier = self.earlier.columns.kinds.get(self.row as usize);
+            self.alignment
+                .put_kind(earlier, builder.columns.kinds.get(last));
+            self.alignment.note(builder, 1);
         }
         self.pass_line();
     }
@@ -277,7 +309,37 @@ fn common(one: &[u8], other: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::common;
+    use super::{Same, common};
+
+    #[test]
+    fn rows_of_parts_are_those_of_the_whole() {
+        let noted = [0..1, 3..70, 127..129, 190..256, 300..301];
+        for cut in [0, 1, 63, 64, 65, 128, 200, 320] {
+            let mut parts = [Same::default(), Same::default()];
+            for row in noted.clone().into_iter().flatten() {
+                let (part, row) = (
+                    usize::from(row >= cut),
+                    row - if row >= cut { cut } else { 0 },
+                );
+                parts[part].note(row..row + 1);
+            }
+            let [mut same, later] = parts;
+            same.append(cut, &later);
+            let mut together = Same::default();
+            noted
+                .clone()
+                .into_iter()
+                .for_each(|rows| together.note(rows));
+            for same in [same, together] {
+                for rows in (0..330).flat_map(|at| [at..at, at..at + 1, at..at + 64]) {
+                    let all = rows
+                        .clone()
+                        .all(|row| noted.iter().any(|some| some.contains(&row)));
+                    assert_eq!(same.has(rows.clone()), all, "{rows:?}, cut at {cut}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_is_common_ends_with_the_first_byte_that_differs() {

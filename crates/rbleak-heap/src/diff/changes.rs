@@ -1,18 +1,17 @@
 //! What changed from one dump to the next, row by row.
 //!
 //! Everything else that a diff asks is asked of these rows alone: most of a
-//! heap stays as it is. Of dumps that were read together, rows of equal lines
-//! are known; pages of others are compared 64 slots at a time, so that an
-//! address is not looked up but met. Knows when objects surely are the same,
+//! heap stays as it is. Pages are compared 64 slots at a time, so that an
+//! address is not looked up but met; of dumps that were read together, rows of
+//! equal lines are known, and passed. Knows when objects surely are the same,
 //! not what follows from it.
 
-use super::matching::{Matcher, in_parts};
+use super::matching::Matcher;
 use crate::columns::ABSENT;
 use crate::heap::Heap;
 use crate::pages::{Page, WORDS};
 use crate::parallel;
-use crate::twin::Run;
-use std::ops::Range;
+use crate::twin::Same;
 
 /// Pages that are worth a thread.
 const MIN_PAGES: usize = 1 << 7;
@@ -40,17 +39,16 @@ impl Changes {
         let (Some(before), Some(after)) = (heaps.0.index.pages(), heaps.1.index.pages()) else {
             return Changes::looked_up(matcher, from, heaps);
         };
-        if let (Some(before), Some(after)) = (&heaps.0.beside, &heaps.1.beside)
-            && let Some(runs) = after.runs(before)
-        {
-            return Changes::between(matcher, from, heaps, runs);
-        }
+        let known = match (&heaps.0.beside, &heaps.1.beside) {
+            (Some(before), Some(after)) => after.same(before),
+            _ => None,
+        };
         let parts = after.all().chunks(MIN_PAGES).collect();
         let parts = parallel::map(parts, parallel::processors(), |pages: &[Page]| {
             let mut changes = Changes::default();
             for page in pages {
                 match before.page(page.number) {
-                    Some(other) => changes.compare(matcher, from, heaps, (other, page)),
+                    Some(other) => changes.compare(matcher, from, heaps, (other, page), known),
                     None => changes.new.extend(rows(page).map(alone)),
                 }
             }
@@ -61,40 +59,6 @@ impl Changes {
         let only_before = before.all().iter();
         let only_before = only_before.filter(|page| after.page(page.number).is_none());
         all.gone.extend(only_before.flat_map(rows).map(alone));
-        all
-    }
-
-    /// Where these rows, ascending in both, became of equal lines and need not
-    /// be looked at.
-    fn between(matcher: &Matcher<'_>, from: usize, heaps: (&Heap, &Heap), runs: &[Run]) -> Changes {
-        let rows = |run: &Run| run.row..run.row + run.rows;
-        let after = others(heaps.1.len() as u32, runs.iter().map(rows));
-        let parts = in_parts(&after, |rows| {
-            let mut changes = Changes::default();
-            for &row in rows {
-                let other = at_same(heaps.1, heaps.0, row);
-                if other != ABSENT && matcher.surely_same((from, other), (from + 1, row)) {
-                    changes.note_size(heaps, other, row);
-                } else {
-                    changes.new.push((row, other));
-                }
-            }
-            changes
-        });
-        let mut all = Changes::default();
-        parts.into_iter().for_each(|part| all.add(part));
-        let rows = |run: &Run| run.earlier..run.earlier + run.rows;
-        let before = others(heaps.0.len() as u32, runs.iter().map(rows));
-        let parts = in_parts(&before, |rows| {
-            let pairs = rows
-                .iter()
-                .map(|&row| (row, at_same(heaps.0, heaps.1, row)));
-            let is_gone = |&(row, other): &Change| {
-                other == ABSENT || !matcher.surely_same((from, row), (from + 1, other))
-            };
-            pairs.filter(is_gone).collect::<Vec<_>>()
-        });
-        all.gone = parts.concat();
         all
     }
 
@@ -124,17 +88,22 @@ impl Changes {
         changes
     }
 
-    /// Compares a page to itself.
+    /// Compares a page to itself; of the rows in `known` nothing differs.
     fn compare(
         &mut self,
         matcher: &Matcher<'_>,
         from: usize,
         heaps: (&Heap, &Heap),
         (before, after): (&Page, &Page),
+        known: Option<&Same>,
     ) {
         for word in 0..WORDS {
             let bits = (before.bits[word], after.bits[word]);
             let rows = (before.rows_of(word), after.rows_of(word));
+            // A line is equal to that of the same address alone.
+            if bits.0 == bits.1 && known.is_some_and(|known| known.has(rows.1.clone())) {
+                continue;
+            }
             if bits.0 == bits.1 && matcher.surely_same_rows((from, &rows.0), (from + 1, &rows.1)) {
                 let sizes = (&heaps.0.columns.memsizes, &heaps.1.columns.memsizes);
                 if !sizes.0.are_same(&rows.0, sizes.1, &rows.1) {
@@ -178,18 +147,6 @@ impl Changes {
 fn at_same(heap: &Heap, other: &Heap, row: u32) -> u32 {
     let address = heap.index.address(row);
     other.index.find(address).unwrap_or(ABSENT)
-}
-
-/// The rows, of so many, that are in none of these ranges, which ascend.
-fn others(rows: u32, ranges: impl Iterator<Item = Range<u32>>) -> Vec<u32> {
-    let mut others = Vec::new();
-    let mut next = 0;
-    for range in ranges {
-        others.extend(next..range.start);
-        next = range.end;
-    }
-    others.extend(next..rows);
-    others
 }
 
 fn alone(row: u32) -> Change {

@@ -99,7 +99,7 @@ pub(super) fn grown(matcher: &Matcher<'_>, top: usize) -> Vec<Grown> {
 fn by_kind(heap: &Heap) -> impl Iterator<Item = (ObjectId, Objects, Bytes)> {
     let mut kinds = vec![(ABSENT, Objects(0), Bytes(0)); heap.columns.kind_table.len()];
     for id in heap.ids().filter(|&id| heap.is_live(id)) {
-        let (row, objects, bytes) = &mut kinds[heap.columns.kinds[id.index()] as usize];
+        let (row, objects, bytes) = &mut kinds[heap.columns.kinds.get(id.index()) as usize];
         *row = id.0;
         objects.0 += 1;
         *bytes += heap.shallow_size(id);

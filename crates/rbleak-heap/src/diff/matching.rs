@@ -4,7 +4,7 @@
 
 use super::changes::Changes;
 use super::{Identity, IdentityUsed};
-use crate::columns::ABSENT;
+use crate::columns::{ABSENT, KindColumn};
 use crate::heap::Heap;
 use crate::ids::ObjectId;
 use crate::kinds::Kind;
@@ -170,12 +170,12 @@ impl<'h> Matcher<'h> {
 
     #[inline]
     fn alike(&self, heap: usize, row: u32) -> u32 {
-        self.alike[heap][self.heaps[heap].columns.kinds[row as usize] as usize]
+        self.alike[heap][self.heaps[heap].columns.kinds.get(row as usize) as usize]
     }
 
     #[inline]
     fn mark(&self, heap: usize, row: u32) -> Mark {
-        self.marks[heap][self.heaps[heap].columns.kinds[row as usize] as usize]
+        self.marks[heap][self.heaps[heap].columns.kinds.get(row as usize) as usize]
     }
 
     /// What equal objects that moved have in common: type and name of the
@@ -224,11 +224,10 @@ impl<'h> Matcher<'h> {
             return true;
         }
         let (one, two) = (&self.heaps[i], &self.heaps[j]);
-        let kinds = &one.columns.kinds[rows.clone()];
-        let others = &two.columns.kinds[theirs.clone()];
-        let mut pairs = kinds.iter().zip(others);
-        let alike = (&self.alike[i], &self.alike[j]);
-        if !pairs.all(|(&kind, &other)| alike.0[kind as usize] == alike.1[other as usize]) {
+        if !KindColumn::are_alike(
+            (&one.columns.kinds, rows.clone(), &self.alike[i]),
+            (&two.columns.kinds, theirs.clone(), &self.alike[j]),
+        ) {
             return false;
         }
         let are_traced = one.is_traced() && two.is_traced();

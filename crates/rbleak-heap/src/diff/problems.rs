@@ -240,7 +240,7 @@ type Classes = FxHashMap<ObjectType, u64>;
 fn built_in_classes(heap: &Heap) -> Classes {
     let columns = &heap.columns;
     let mut of_kinds = vec![0_u64; columns.kind_table.len()];
-    for &kind in &columns.kinds {
+    for kind in columns.kinds.all() {
         of_kinds[kind as usize] += 1;
     }
     let mut counts: FxHashMap<(ObjectType, u64), u64> = FxHashMap::default();

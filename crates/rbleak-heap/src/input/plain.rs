@@ -77,6 +77,11 @@ impl Plain {
         Window::stream(Box::new(self.part(bytes)), block, self.long_lines)
     }
 
+    /// Lets a window go on with these bytes.
+    pub(crate) fn go_on(&self, window: &mut Window, bytes: Range<u64>) {
+        window.go_on(Box::new(self.part(bytes)));
+    }
+
     fn part(&self, bytes: Range<u64>) -> Part {
         Part {
             file: Arc::clone(&self.file),

@@ -40,6 +40,14 @@ impl Window {
         }
     }
 
+    /// Goes on with what another reader yields, once all is passed.
+    pub(crate) fn go_on(&mut self, reader: Box<dyn Read + Send>) {
+        self.reader = Some(reader);
+        self.start = 0;
+        self.filled = 0;
+        self.left_out = 0;
+    }
+
     /// These bytes.
     pub(crate) fn loaded(buffer: Vec<u8>) -> Window {
         Window {

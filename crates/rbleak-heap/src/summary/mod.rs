@@ -65,7 +65,7 @@ impl<'h> Summary<'h> {
     pub fn new(heap: &'h Heap) -> Summary<'h> {
         let mut kinds: Vec<Option<(ObjectId, Count)>> = vec![None; heap.columns.kind_table.len()];
         for id in heap.ids().filter(|&id| heap.is_live(id)) {
-            let kind = &mut kinds[heap.columns.kinds[id.index()] as usize];
+            let kind = &mut kinds[heap.columns.kinds.get(id.index()) as usize];
             let (_, count) = kind.get_or_insert((id, Count::default()));
             add(count, heap.shallow_size(id));
         }
