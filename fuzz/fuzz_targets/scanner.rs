@@ -188,6 +188,36 @@ fn compare(line: &str) {
         assert_eq!(heap.issues().repaired(), 0, "{line}");
         assert_eq!(heap.issues().truncated(), None, "{line}");
         check(&heap, &members, line, keep);
+        again(&heap, line, &options);
+    }
+}
+
+/// A line that comes again, when its end is remembered, says the same.
+fn again(heap: &Heap, line: &str, options: &ReadOptions) {
+    if heap.issues().skipped() > 0 || heap.len() == 0 {
+        return;
+    }
+    let bytes = format!("{line}\n").repeat(3).into_bytes();
+    let Ok(again) = Heap::read(std::io::Cursor::new(bytes), "fuzz", options) else {
+        return;
+    };
+    let told = |heap: &Heap, id| {
+        (
+            heap.object_type(id),
+            heap.address(id),
+            heap.site(id)
+                .map(|site| format!("{:?}", heap.site_info(site))),
+            heap.generation(id),
+            heap.shallow_size(id),
+            heap.length(id),
+        )
+    };
+    for id in again.ids() {
+        assert_eq!(
+            told(&again, id),
+            told(heap, ObjectId::from_index(0)),
+            "{line}"
+        );
     }
 }
 

@@ -60,7 +60,7 @@ impl Analysis {
         };
         Cost {
             // A base is compared, too.
-            row: if self == Analysis::Dominators { 24 } else { 12 },
+            row: if self == Analysis::Dominators { 22 } else { 10 },
             linked_row: 16,
             reference: 4,
             work_row,
