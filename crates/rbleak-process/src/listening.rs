@@ -139,7 +139,7 @@ fn listening_sockets(pid: Pid) -> Vec<Socket> {
 }
 
 /// The sockets among the open files of a process.
-fn held_sockets(pid: Pid) -> Result<Vec<u64>, ProcessError> {
+pub(crate) fn held_sockets(pid: Pid) -> Result<Vec<u64>, ProcessError> {
     let entries = fs::read_dir(procfs::path(pid, "fd"))
         .map_err(|source| ProcessError::reading(pid, "fd", source))?;
     Ok(entries

@@ -22,6 +22,10 @@ pub struct Status {
     pub threads: u32,
     /// The real user that the process runs as.
     pub user: u32,
+    /// The effective user and group: what it makes belongs to them.
+    pub owner: (u32, u32),
+    /// TracerPid: who traces it, a debugger say.
+    pub tracer: Option<Pid>,
     /// SigCgt: the signals that the process handles, signal 1 in bit 0.
     caught_signals: u64,
 }
@@ -60,10 +64,21 @@ pub fn parse(text: &str) -> Result<Status, MissingField> {
         swap: kilobytes(text, "VmSwap").ok(),
         threads: number("Threads")?,
         user: number("Uid")?,
+        owner: (
+            nth(text, "Uid", 1).ok_or(MissingField("Uid"))?,
+            nth(text, "Gid", 1).unwrap_or_default(),
+        ),
+        tracer: nth(text, "TracerPid", 0).filter(|pid| *pid != 0).map(Pid),
         caught_signals: first_word("SigCgt")
             .and_then(|mask| u64::from_str_radix(mask, 16).ok())
             .ok_or(MissingField("SigCgt"))?,
     })
+}
+
+/// The number at this place behind a key.
+fn nth(text: &str, key: &str, place: usize) -> Option<u32> {
+    let mut words = value(text, key)?.split_ascii_whitespace();
+    words.nth(place)?.parse().ok()
 }
 
 /// The value of a line `Key:   1640 kB`.
@@ -96,6 +111,7 @@ Umask:\t0022
 State:\tS (sleeping)
 Pid:\t7712
 PPid:\t7700
+TracerPid:\t99
 Uid:\t1000\t1001\t1001\t1001
 VmPeak:\t  303244 kB
 VmHWM:\t   29184 kB
@@ -114,6 +130,8 @@ SigCgt:\t0000000142017e4f
         assert_eq!(status.anonymous, Some(Bytes(20000 * 1024)));
         assert_eq!(status.swap, Some(Bytes(8 * 1024)));
         assert_eq!((status.threads, status.user), (4, 1000));
+        assert_eq!(status.owner, (1001, 0));
+        assert_eq!(status.tracer, Some(Pid(99)));
         assert!(status.catches(2), "SIGINT");
         assert!(!status.catches(9), "SIGKILL");
         assert!(!status.catches(18), "SIGCONT");
@@ -133,7 +151,10 @@ SigCgt:\t0000000142017e4f
     #[test]
     fn what_every_process_has_must_be_there() {
         assert_eq!(parse(""), Err(MissingField("Threads")));
-        assert_eq!(parse("Threads: 1\nUid: 0\n"), Err(MissingField("SigCgt")));
+        assert_eq!(
+            parse("Threads: 1\nUid: 0 0 0 0\n"),
+            Err(MissingField("SigCgt"))
+        );
     }
 
     #[test]
