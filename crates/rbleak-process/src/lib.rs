@@ -4,13 +4,14 @@
 //! Each module reads one thing from `/proc`, as proc(5) describes it, and
 //! comes in two parts: `parse`, pure, from text to values, and `read`, thin,
 //! which opens the file and names the process in its errors. This crate knows
-//! neither Ruby's heap nor reports; it starts, stops and signals nothing.
+//! neither Ruby's heap nor reports; it starts, stops and signals nothing, but for
+//! [`inject`], which has a Ruby evaluate a piece of code.
 //!
 //! What the kernel says of a process is trusted over what the environment of
 //! the process says: a library that failed to preload is in the environment,
 //! and is not mapped.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod allocator;
 pub mod arenas;
@@ -19,6 +20,7 @@ pub mod cgroup;
 pub mod cmdline;
 pub mod environ;
 mod error;
+pub mod inject;
 pub mod kinds;
 pub mod listening;
 pub mod local_sockets;

@@ -1,0 +1,311 @@
+//! A main thread that is stopped, made to call something, and let go on as it
+//! was, whatever happens meanwhile.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use libc::user_regs_struct as Registers;
+use nix::errno::Errno;
+use nix::sys::ptrace;
+
+use super::symbols::{Entries, Postpone};
+use super::{InjectError, not_permitted, raw};
+use crate::{Pid, procfs};
+
+/// How long a thread may take to stop, and a call to return.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// So long it is looked for without a pause: a stop takes less as a rule.
+const EAGER: Duration = Duration::from_millis(2);
+const NAP: Duration = Duration::from_micros(200);
+/// Signals may come between any two instructions; not without end.
+const MOST_STEPS: u32 = 100;
+/// Left alone below the stack: the red zone of the x86-64 ABI, and more.
+const BELOW_STACK: u64 = 512;
+/// No call: what was interrupted is not to be begun again within ours.
+const NO_SYSCALL: u64 = u64::MAX;
+/// The event of a stop that was asked for, PTRACE_EVENT_STOP.
+const EVENT_STOP: i32 = 128;
+const MMAP: u64 = libc::SYS_mmap as u64;
+const MUNMAP: u64 = libc::SYS_munmap as u64;
+
+/// A stopped main thread. Dropping it lets it go on as it was.
+pub(super) struct Tracee {
+    pid: Pid,
+    memory: File,
+    since: Instant,
+    saved: Option<(Registers, Vec<u8>)>,
+    attached: bool,
+    /// Signals that came meanwhile: sent again once it goes on.
+    held: Vec<i32>,
+}
+
+/// Why a tracee has stopped.
+enum Stop {
+    /// As it was asked to.
+    Asked,
+    /// Before a signal reaches it.
+    Signal(i32),
+}
+
+impl Tracee {
+    /// Stops the main thread.
+    pub(super) fn stop(pid: Pid) -> Result<Tracee, InjectError> {
+        let memory = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(procfs::path(pid, "mem"))
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied => not_permitted(pid),
+                io::ErrorKind::NotFound => InjectError::Ended { pid },
+                _ => InjectError::System { pid, source: error },
+            })?;
+        let since = Instant::now();
+        ptrace::seize(number(pid), ptrace::Options::empty()).map_err(|error| match error {
+            Errno::EPERM => not_permitted(pid),
+            error => failure(pid, error),
+        })?;
+        let mut tracee = Tracee {
+            pid,
+            memory,
+            since,
+            saved: None,
+            attached: true,
+            held: Vec::new(),
+        };
+        ptrace::interrupt(number(pid)).map_err(|error| failure(pid, error))?;
+        match tracee.wait()? {
+            Some(Stop::Signal(signal)) => tracee.held.push(signal),
+            Some(Stop::Asked) => {}
+            None => return Err(InjectError::Unstoppable { pid }),
+        }
+        let registers = tracee.registers()?;
+        let vectors = raw::xstate(pid).map_err(|source| InjectError::System { pid, source })?;
+        tracee.saved = Some((registers, vectors));
+        Ok(tracee)
+    }
+
+    /// New memory in the process, for reading and writing.
+    pub(super) fn map(&mut self, syscall: u64, length: u64) -> Result<u64, InjectError> {
+        let access = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+        let kind = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+        self.syscall(syscall, MMAP, [0, length, access, kind, u64::MAX, 0])
+    }
+
+    pub(super) fn unmap(
+        &mut self,
+        syscall: u64,
+        address: u64,
+        length: u64,
+    ) -> Result<(), InjectError> {
+        self.syscall(syscall, MUNMAP, [address, length, 0, 0, 0, 0])?;
+        Ok(())
+    }
+
+    pub(super) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), InjectError> {
+        let written = self.memory.write_all_at(bytes, address);
+        written.map_err(|source| InjectError::System {
+            pid: self.pid,
+            source,
+        })
+    }
+
+    /// Has Ruby evaluate the text at `code` when it next can.
+    pub(super) fn register(&mut self, entries: &Entries, code: u64) -> Result<(), InjectError> {
+        let full = || InjectError::Failed {
+            pid: self.pid,
+            what: "its table of postponed jobs is full; try again".to_owned(),
+        };
+        match entries.postpone {
+            Postpone::RegisterOne(register) => {
+                let full = full();
+                // An int: 0 for a full table.
+                match self.call(register, [0, entries.eval, code])? as u32 {
+                    0 => Err(full),
+                    _ => Ok(()),
+                }
+            }
+            Postpone::Trigger {
+                preregister,
+                trigger,
+            } => {
+                let full = full();
+                let handle = self.call(preregister, [0, entries.eval, code])? as u32;
+                if handle == u32::MAX {
+                    return Err(full);
+                }
+                self.call(trigger, [u64::from(handle), 0, 0])?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets it go on as it was; for how long it stood still.
+    pub(super) fn release(mut self) -> Result<Duration, InjectError> {
+        self.let_go()?;
+        Ok(self.since.elapsed())
+    }
+
+    fn let_go(&mut self) -> Result<(), InjectError> {
+        if !std::mem::take(&mut self.attached) {
+            return Ok(());
+        }
+        let restored = match self.saved.take() {
+            None => Ok(()),
+            Some((registers, vectors)) => raw::set_xstate(self.pid, &vectors)
+                .map_err(|source| InjectError::System {
+                    pid: self.pid,
+                    source,
+                })
+                .and_then(|()| self.set_registers(&registers)),
+        };
+        let detached = ptrace::detach(number(self.pid), None);
+        for signal in self.held.drain(..) {
+            raw::signal_main_thread(self.pid, signal.cast_unsigned());
+        }
+        restored?;
+        detached.map_err(|error| failure(self.pid, error))
+    }
+
+    /// Steps over an instruction that calls the kernel.
+    fn syscall(&mut self, at: u64, call: u64, arguments: [u64; 6]) -> Result<u64, InjectError> {
+        let mut registers = self.as_it_was();
+        registers.rip = at;
+        registers.rax = call;
+        registers.orig_rax = NO_SYSCALL;
+        [
+            registers.rdi,
+            registers.rsi,
+            registers.rdx,
+            registers.r10,
+            registers.r8,
+            registers.r9,
+        ] = arguments;
+        self.set_registers(&registers)?;
+        for _ in 0..MOST_STEPS {
+            ptrace::step(number(self.pid), None).map_err(|error| failure(self.pid, error))?;
+            match self.wait()? {
+                Some(Stop::Signal(libc::SIGTRAP) | Stop::Asked) => {}
+                Some(Stop::Signal(signal)) => self.held.push(signal),
+                None => return Err(self.stuck("a call of the kernel did not return")),
+            }
+            let now = self.registers()?;
+            if now.rip == at + 2 {
+                // Errors are the last page of numbers.
+                let error = now.rax.cast_signed();
+                if (-4095..0).contains(&error) {
+                    return Err(InjectError::System {
+                        pid: self.pid,
+                        source: io::Error::from_raw_os_error(-error as i32),
+                    });
+                }
+                return Ok(now.rax);
+            }
+        }
+        Err(self.stuck("signals kept coming"))
+    }
+
+    /// Calls a function, which returns to address 0: there the thread stops.
+    fn call(&mut self, function: u64, arguments: [u64; 3]) -> Result<u64, InjectError> {
+        let mut registers = self.as_it_was();
+        // Aligned as after a call instruction.
+        let stack = ((registers.rsp - BELOW_STACK) & !0xf) - 8;
+        self.write(stack, &0_u64.to_ne_bytes())?;
+        registers.rsp = stack;
+        registers.rip = function;
+        registers.rax = 0;
+        registers.orig_rax = NO_SYSCALL;
+        [registers.rdi, registers.rsi, registers.rdx] = arguments;
+        self.set_registers(&registers)?;
+        for _ in 0..MOST_STEPS {
+            ptrace::cont(number(self.pid), None).map_err(|error| failure(self.pid, error))?;
+            match self.wait()? {
+                Some(Stop::Signal(signal)) => {
+                    let now = self.registers()?;
+                    if signal == libc::SIGSEGV && now.rip == 0 {
+                        return Ok(now.rax);
+                    }
+                    if signal == libc::SIGSEGV {
+                        return Err(self.stuck("what was called went astray"));
+                    }
+                    self.held.push(signal);
+                }
+                Some(Stop::Asked) => {}
+                None => return Err(self.stuck("what was called did not return")),
+            }
+        }
+        Err(self.stuck("signals kept coming"))
+    }
+
+    /// Stops it again if it runs, so that it can be let go on as it was.
+    fn stuck(&mut self, what: &str) -> InjectError {
+        if ptrace::getregs(number(self.pid)).is_err() && ptrace::interrupt(number(self.pid)).is_ok()
+        {
+            // If it does not stop, nothing can be restored.
+            let _ = self.wait();
+        }
+        InjectError::Failed {
+            pid: self.pid,
+            what: what.to_owned(),
+        }
+    }
+
+    /// Waits for a stop; `None` if there is none in time.
+    fn wait(&self) -> Result<Option<Stop>, InjectError> {
+        let pid = self.pid;
+        let since = Instant::now();
+        loop {
+            let status = raw::status(pid).map_err(|source| InjectError::System { pid, source })?;
+            match status {
+                Some(status) if libc::WIFSTOPPED(status) => {
+                    let asked = status >> 16 == EVENT_STOP;
+                    return Ok(Some(match asked {
+                        true => Stop::Asked,
+                        false => Stop::Signal(libc::WSTOPSIG(status)),
+                    }));
+                }
+                Some(_) => return Err(InjectError::Ended { pid }),
+                None if since.elapsed() > PATIENCE => return Ok(None),
+                None if since.elapsed() > EAGER => std::thread::sleep(NAP),
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
+    fn as_it_was(&self) -> Registers {
+        match &self.saved {
+            Some((registers, _)) => *registers,
+            None => unreachable!("registers are saved before anything is called"),
+        }
+    }
+
+    fn registers(&self) -> Result<Registers, InjectError> {
+        ptrace::getregs(number(self.pid)).map_err(|error| failure(self.pid, error))
+    }
+
+    fn set_registers(&self, registers: &Registers) -> Result<(), InjectError> {
+        ptrace::setregs(number(self.pid), *registers).map_err(|error| failure(self.pid, error))
+    }
+}
+
+impl Drop for Tracee {
+    fn drop(&mut self) {
+        // Whoever drops it tells of another failure.
+        let _ = self.let_go();
+    }
+}
+
+fn number(pid: Pid) -> nix::unistd::Pid {
+    nix::unistd::Pid::from_raw(pid.0.cast_signed())
+}
+
+fn failure(pid: Pid, error: Errno) -> InjectError {
+    match error {
+        Errno::ESRCH => InjectError::Ended { pid },
+        error => InjectError::System {
+            pid,
+            source: error.into(),
+        },
+    }
+}
