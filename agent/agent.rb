@@ -1,7 +1,9 @@
 # frozen_string_literal: true
 
 # The agent that rbleak loads into a Ruby process: it opens a Unix socket in
-# rbleak's private directory and answers a few commands (see wire.rb).
+# rbleak's private directory and answers a few commands (see wire.rb). One that
+# rbleak did not start it into (see resident.rb, guest.rb) answers its own user
+# and root alone, one client at a time, and forgets with each what it was told.
 #
 # Rules that keep it harmless in somebody else's process:
 # * It requires no gem and no default gem while it is loaded: that would
@@ -17,6 +19,10 @@ module RbleakAgent__
   OWNED = ENV["RBLEAK_OWNED"] == "1"
   # The driver serves in the main thread; a server is left its own main thread.
   DRIVER = ENV["RBLEAK_DRIVER"] == "1"
+  RESIDENT = false unless const_defined?(:RESIDENT, false)
+  GUEST = false unless const_defined?(:GUEST, false)
+  # A guest to which nobody speaks leaves after so many seconds.
+  GUEST_PATIENCE = 30
 
   # Taken before anything is prepended: no hook of the app or of a gem runs in
   # the short-lived children that write names and dumps.
@@ -24,10 +30,10 @@ module RbleakAgent__
 
   class << self
     # Starts to listen, under the number of this very process.
-    def listen
+    def listen(path = nil)
       # Not "socket": on old Rubies socket.rb loads io/wait, a default gem.
       require "socket.so"
-      path = File.join(DIRECTORY, "#{Process.pid}.sock")
+      path ||= DIRECTORY ? File.join(DIRECTORY, "#{Process.pid}.sock") : Place.socket
       begin
         # Left over from before an exec in this process.
         File.unlink(path)
@@ -35,12 +41,13 @@ module RbleakAgent__
         nil
       end
       @server = UNIXServer.new(path)
+      @path = path
       @lifeline = OWNED && !DRIVER ? open_lifeline : nil
       @connection = nil
     end
 
-    def serve_in_background
-      listen
+    def serve_in_background(path = nil)
+      listen(path)
       @thread = Thread.new { serve }
       @thread.name = "rbleak"
       @thread.report_on_exception = false
@@ -59,17 +66,33 @@ module RbleakAgent__
 
     # In a forked child: what the parent serves is not ours.
     def after_fork
-      [@server, @lifeline, @connection].each { |io| io.close if io && !io.closed? }
-      @server = @lifeline = @connection = @thread = nil
-      serve_in_background unless DRIVER
+      close_all
+      @thread = @visited = nil
+      Copy.forget
+      serve_in_background if !DRIVER && (DIRECTORY || RESIDENT)
     rescue Exception # rubocop:disable Lint/RescueException
       nil
     end
 
+    # Listens in a folder until its client has gone. One that is about to leave
+    # is waited for; where an agent stays, there is no need of a guest.
+    def visit(folder)
+      500.times { sleep 0.01 if @visited }
+      return if @visited || @server
+
+      @visited = folder
+      serve_in_background(File.join(folder, "agent.sock"))
+    end
+
+    # The name goes with the process, as far as it ends in good order.
+    def unlink_at_exit
+      at_exit { unlink_socket }
+    end
+
     # rbleak was killed and could not tidy up.
-    def remove_directory
-      Dir.children(DIRECTORY).each { |name| File.unlink(File.join(DIRECTORY, name)) }
-      Dir.rmdir(DIRECTORY)
+    def remove_directory(folder = DIRECTORY)
+      Dir.children(folder).each { |name| File.unlink(File.join(folder, name)) }
+      Dir.rmdir(folder)
     rescue SystemCallError
       # Another process of the app is at it too.
       nil
@@ -87,17 +110,73 @@ module RbleakAgent__
 
     def serve
       loop do
-        ready, = IO.select([@server, @lifeline, @connection].compact)
+        # No wait ends by itself unless there is something to look after.
+        seconds = Copy.children? ? 1 : nil
+        seconds = GUEST_PATIENCE if @visited && !@connection
+        ready, = IO.select([@server, @lifeline, @connection].compact, nil, nil, seconds)
+        Copy.reap
+        next (leave if @visited && !@connection && !ready) unless ready
+
         abandoned if ready.include?(@lifeline)
         if ready.include?(@connection)
-          @connection = nil unless step(@connection)
+          ended unless step(@connection)
         elsif ready.include?(@server)
-          @connection.close if @connection
-          @connection = @server.accept
+          welcome(@server.accept)
         end
       end
     rescue Exception # rubocop:disable Lint/RescueException
       # Somebody closed our sockets; the app is not to notice.
+      nil
+    end
+
+    # Whom rbleak started speaks to whoever comes last: a client that it lost
+    # is no reason to wait.
+    def welcome(connection)
+      if DIRECTORY && !@visited
+        ended if @connection
+        @connection = connection
+      elsif @connection
+        refuse(connection, "another rbleak is at it")
+      elsif ![0, Process.euid].include?(connection.getpeereid[0])
+        refuse(connection, "not of this user")
+      else
+        @connection = connection
+      end
+    rescue SystemCallError, IOError
+      connection.close unless connection.closed?
+    end
+
+    def refuse(connection, why)
+      connection.write(Wire.line("err", "class" => "Refused", "message" => why))
+      connection.close
+    end
+
+    # The client has gone, however it went.
+    def ended
+      @connection.close unless @connection.closed?
+      @connection = nil
+      Copy.reap(true)
+      Commands.forget
+      leave if @visited
+    end
+
+    # Nothing stays of a guest but its code. The next may come from here on.
+    def leave
+      close_all
+      remove_directory(@visited)
+      @visited = nil
+      raise StopIteration
+    end
+
+    def close_all
+      [@server, @lifeline, @connection].each { |io| io.close if io && !io.closed? }
+      @server = @lifeline = @connection = nil
+    end
+
+    # Not the parent's, in a forked child that could not listen itself.
+    def unlink_socket
+      File.unlink(@path) if @server && @path.end_with?("/#{Process.pid}.sock")
+    rescue SystemCallError
       nil
     end
 
@@ -179,12 +258,16 @@ module RbleakAgent__
   end
   Process.singleton_class.prepend(DaemonHook)
 
-  %w[wire core lines figures malloc named names held census dump commands].each do |part|
-    require File.join(__dir__, "#{part}.rb")
+  # A guest's stand behind this, in its own file.
+  unless GUEST
+    %w[wire core lines figures malloc named names held census dump copy place commands].each do |part|
+      require File.join(__dir__, "#{part}.rb")
+    end
   end
 
   begin
-    serve_in_background if DIRECTORY && !DRIVER
+    serve_in_background if (DIRECTORY || RESIDENT) && !DRIVER
+    unlink_at_exit if RESIDENT && !DIRECTORY
   rescue SystemCallError, IOError, LoadError
     # No directory any more: rbleak has gone, the process goes on alone.
     nil

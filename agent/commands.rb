@@ -4,6 +4,9 @@
 # run) it adds by `extend`.
 module RbleakAgent__
   module Commands
+    # Of the commands of a capture: rbleak meets agents of other versions.
+    PROTOCOL = 1
+
     class << self
       # One line in, one line out; never raises, but for signals.
       def answer(line)
@@ -15,11 +18,18 @@ module RbleakAgent__
         Wire.line("err", Wire.exception(error))
       end
 
+      # What a client left switched on.
+      def forget
+        trace(false) if @traces && !DIRECTORY
+      end
+
       private
 
       def perform(name, arguments)
         case name
         when "hello" then hello
+        when "about" then about
+        when "copy" then Copy.start
         when "sample" then Figures.sample
         when "glance" then Figures.glance
         when "trace" then trace(arguments["on"] == "1")
@@ -32,7 +42,15 @@ module RbleakAgent__
 
       def hello
         Figures.warm
+        about
+      end
+
+      # Whom it speaks for, at no cost.
+      def about
         {
+          "agent" => PROTOCOL,
+          "directory" => __dir__,
+          "resident" => RESIDENT ? 1 : 0,
           "pid" => Process.pid,
           "ruby" => RUBY_VERSION,
           "engine" => RUBY_ENGINE,
@@ -73,6 +91,7 @@ module RbleakAgent__
 
       def trace(on)
         require "objspace"
+        @traces = on
         if on
           compact(false)
           ObjectSpace.trace_object_allocations_start

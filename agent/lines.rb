@@ -15,10 +15,19 @@ module RbleakAgent__
 
     def self.json(value)
       case value
-      when String, Symbol then "\"#{utf8(value.to_s).gsub(/["\\\u0000-\u001f\u007f]/, ESCAPES)}\""
+      when String, Symbol then "\"#{escaped(value.to_s)}\""
       when Array then "[#{value.map { |item| json(item) }.join(',')}]"
       else value.to_s
       end
+    end
+
+    ESCAPED = /["\\\u0000-\u001f\u007f]/.freeze
+
+    # Most need nothing, and are not copied for it: a copy of a process collects
+    # no garbage.
+    def self.escaped(text)
+      text = utf8(text) unless text.ascii_only? || (text.encoding == Encoding::UTF_8 && text.valid_encoding?)
+      text.match?(ESCAPED) ? text.gsub(ESCAPED, ESCAPES) : text
     end
 
     def self.utf8(text)

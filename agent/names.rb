@@ -20,7 +20,7 @@ module RbleakAgent__
     # before, for a child has no others.
     def self.write(path)
       threads = thread_lines
-      { "how" => Dump.aside { new(path).write(threads) } }
+      { "how" => Dump.aside { File.open(path, "wb") { |io| new(io).write(threads) } } }
     end
 
     def self.thread_lines
@@ -34,23 +34,22 @@ module RbleakAgent__
       end.join
     end
 
-    def initialize(path)
-      @path = path
+    # `more`: what else is the agent's own.
+    def initialize(io, more = [])
+      @io = io
+      @more = more
       # Values named by their keys.
       @values = 0
     end
 
     def write(threads)
       Named.silently do
-        File.open(@path, "wb") do |io|
-          @io = io
-          emit(kind: "header", version: 1, ruby: RUBY_VERSION, engine: RUBY_ENGINE, pid: Process.pid, gc_count: GC.count)
-          own
-          named
-          io.write(threads)
-          instances
-          emit(kind: "end")
-        end
+        emit(kind: "header", version: 1, ruby: RUBY_VERSION, engine: RUBY_ENGINE, pid: Process.pid, gc_count: GC.count)
+        own
+        named
+        @io.write(threads)
+        instances
+        emit(kind: "end")
       end
     end
 
@@ -89,7 +88,7 @@ module RbleakAgent__
         emit(kind: "own", object: Core.address(object))
         waiting.concat(inside(object).select { |part| own_kind?(part) })
       end
-      RbleakAgent__.own_objects.each { |object| emit(kind: "own", object: Core.address(object)) }
+      (RbleakAgent__.own_objects + @more).each { |object| emit(kind: "own", object: Core.address(object)) }
     end
 
     OWN_KINDS = [String, Array, Hash, Regexp, UnboundMethod].map { |c| [c, true] }.to_h.compare_by_identity.freeze

@@ -3,13 +3,15 @@
 //! side's death, by silence that lasts too long, or by the user's interrupt.
 //! Knows no command by name.
 
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use crate::interrupt::Interrupt;
 use crate::private_directory::Pipe;
@@ -144,6 +146,56 @@ impl Connection {
         }
     }
 
+    /// Like [`Connection::call`], for a command that asks for descriptors with
+    /// a line of progress: they are handed over, and closed on this side.
+    pub(crate) fn call_with_descriptors(
+        &mut self,
+        line: &str,
+        descriptors: Vec<OwnedFd>,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Fields, Fault> {
+        self.send(line)?;
+        let heard = Instant::now();
+        loop {
+            match self.next()? {
+                Some(Answer::Progress) => break,
+                Some(Answer::Done(_)) => return Err(Fault::Garbled("it asked for none".into())),
+                Some(Answer::Failed(fields)) => return Err(Fault::Refused(fields)),
+                None => wait(&mut [PollFd::new(&self.stream, PollFlags::IN)])?,
+            }
+            check(heard, patience, interrupt)?;
+        }
+        for descriptor in descriptors {
+            self.hand_over(descriptor)?;
+        }
+        self.call("", patience, interrupt)
+    }
+
+    /// One byte with a descriptor, as recv_io of Ruby wants it: SCM_RIGHTS of
+    /// unix(7).
+    fn hand_over(&mut self, descriptor: OwnedFd) -> Result<(), Fault> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let rights = [descriptor.as_fd()];
+        control.push(SendAncillaryMessage::ScmRights(&rights));
+        sendmsg(
+            &self.stream,
+            &[IoSlice::new(b"d")],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )
+        .map_err(|error| gone_or(error.into()))?;
+        Ok(())
+    }
+
+    /// Who listens at the other end, as the kernel says: process and user.
+    pub(crate) fn peer(&self) -> io::Result<(u32, u32)> {
+        let peer = rustix::net::sockopt::socket_peercred(&self.stream)?;
+        let pid = u32::try_from(peer.pid.as_raw_nonzero().get()).unwrap_or_default();
+        Ok((pid, peer.uid.as_raw()))
+    }
+
     /// Waits for the answer to what was sent before.
     fn rest(&mut self, patience: Duration, interrupt: &Interrupt) -> Result<Fields, Fault> {
         self.call("", patience, interrupt)
@@ -165,6 +217,18 @@ impl Connection {
 
     /// Reads what there is; the fields of the answer once it is complete.
     fn answer(&mut self) -> Result<Option<Fields>, Fault> {
+        loop {
+            match self.next()? {
+                Some(Answer::Done(fields)) => return Ok(Some(fields)),
+                Some(Answer::Failed(fields)) => return Err(Fault::Refused(fields)),
+                Some(Answer::Progress) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads what there is; the next line of it.
+    fn next(&mut self) -> Result<Option<Answer>, Fault> {
         let mut buffer = [0; 4096];
         let closed = loop {
             match self.stream.read(&mut buffer) {
@@ -174,15 +238,13 @@ impl Connection {
                 Err(error) => return Err(gone_or(error)),
             }
         };
-        while let Some(end) = self.pending.iter().position(|&byte| byte == b'\n') {
+        if let Some(end) = self.pending.iter().position(|&byte| byte == b'\n') {
             let line = String::from_utf8_lossy(&self.pending[..end]).into_owned();
             self.pending.drain(..=end);
-            match protocol::answer(&line) {
-                Some(Answer::Done(fields)) => return Ok(Some(fields)),
-                Some(Answer::Failed(fields)) => return Err(Fault::Refused(fields)),
-                Some(Answer::Progress) => {}
-                None => return Err(Fault::Garbled(line)),
-            }
+            return match protocol::answer(&line) {
+                None => Err(Fault::Garbled(line)),
+                answer => Ok(answer),
+            };
         }
         if closed {
             return Err(Fault::Closed);
@@ -197,7 +259,7 @@ impl AsFd for Connection {
     }
 }
 
-fn wait(ready: &mut [PollFd<'_>]) -> Result<(), Fault> {
+pub(crate) fn wait(ready: &mut [PollFd<'_>]) -> Result<(), Fault> {
     match poll(ready, Some(&SLICE)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(Fault::System(error.into())),
@@ -214,7 +276,7 @@ fn check(heard: Instant, patience: Duration, interrupt: &Interrupt) -> Result<()
     Ok(())
 }
 
-fn would_block(error: &io::Error) -> bool {
+pub(crate) fn would_block(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted

@@ -6,6 +6,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::installed;
+
 /// How to boot an app and what to send it.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -65,11 +67,11 @@ impl Launch {
         }
     }
 
-    /// The inherited options, and the agent.
+    /// The inherited options, and the agent in place of a resident one.
     pub(crate) fn rubyopt(&self, agent: &Path) -> OsString {
         let mut options = OsString::new();
         if let Some(inherited) = self.inherited("RUBYOPT") {
-            options.push(inherited);
+            options.push(installed::without_agent(inherited));
             options.push(" ");
         }
         options.push("-r");

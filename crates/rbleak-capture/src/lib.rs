@@ -11,6 +11,10 @@
 //! [`Watched`] is a command that is left alone: it is started with the agent in
 //! it, and its Rubies are asked for a [`Glance`] now and then.
 //!
+//! [`Session`] speaks to the agent in a process that rbleak did not start, and
+//! takes dumps of a forked copy. The agent is there because `RUBYOPT` loads one
+//! that is [`Installed`], or it is a [`Guest`].
+//!
 //! What is kept of a hunt is a run's folder: [`manifest`] says what stands in
 //! its `manifest.json`, and [`RecordedRun`] finds its dumps again.
 //!
@@ -27,21 +31,32 @@ mod boot;
 mod census;
 mod child;
 mod connection;
+mod copying;
 mod error;
+mod guest;
+mod headroom;
 mod http;
+mod installed;
 mod interrupt;
 mod launch;
+mod live;
 pub mod manifest;
 mod private_directory;
 pub mod protocol;
 mod recorded;
+mod redact;
 mod watched;
 
 pub use agent::{About, DumpMethod, DumpTaken, Glance, Sample};
 pub use app::{App, Load};
 pub use census::Container;
 pub use error::CaptureError;
+pub use guest::{Guest, NoPlace};
+pub use headroom::{NoRoom, check as check_headroom};
+pub use installed::{InstallError, Installed};
 pub use interrupt::Interrupt;
 pub use launch::{Launch, Mode, Request};
+pub use live::{CopyTaken, LiveError, Session, Speaker, remove_stale_sockets};
 pub use recorded::{RecordedDump, RecordedRun, RunError};
+pub use redact::Redactor;
 pub use watched::{Glances, Watched};

@@ -19,7 +19,7 @@ macro_rules! agent_files {
 }
 
 /// The Ruby side, carried in the binary.
-const AGENT: [(&str, &str); 13] = agent_files![
+pub(crate) const AGENT: [(&str, &str); 17] = agent_files![
     "agent.rb",
     "wire.rb",
     "core.rb",
@@ -31,7 +31,11 @@ const AGENT: [(&str, &str); 13] = agent_files![
     "held.rb",
     "census.rb",
     "dump.rb",
+    "copy.rb",
+    "place.rb",
     "commands.rb",
+    "resident.rb",
+    "guest.rb",
     "driver.rb"
 ];
 
