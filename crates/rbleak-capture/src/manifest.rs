@@ -33,8 +33,31 @@ pub struct Manifest {
     pub app: AppFacts,
     /// What was done to it.
     pub load: LoadFacts,
+    /// Of a capture: how the process was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureFacts>,
     /// Its heap dumps, oldest first.
     pub dumps: Vec<DumpRecord>,
+}
+
+/// How a process that rbleak did not start was reached, and what that cost it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaptureFacts {
+    /// `agent` or `inject`.
+    pub via: String,
+    /// The process's name for short: `puma`, `worker 1`.
+    pub process: String,
+    /// When it started, in clock ticks since the machine did: with the PID, what
+    /// tells it from others.
+    pub start_time: u64,
+    /// Of an injection: milliseconds for which the main thread stood still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_ms: Option<f64>,
+    /// Seconds for which allocations were traced before the first dump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traced_seconds: Option<f64>,
+    /// Whether values of strings were left out.
+    pub redacted: bool,
 }
 
 /// How far a run came.
@@ -99,7 +122,7 @@ pub struct LoadFacts {
 }
 
 /// One heap dump of the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DumpRecord {
     /// `A`, `B`, `C`.
     pub label: String,
@@ -112,6 +135,29 @@ pub struct DumpRecord {
     pub requests: u64,
     /// Bytes, compressed.
     pub file_bytes: u64,
+    /// Of a capture: what the dump cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<DumpCost>,
+}
+
+/// When a dump was captured, and what it cost the process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DumpCost {
+    /// RFC 3339.
+    pub at: String,
+    /// `GC.count` at that moment.
+    pub generation: u64,
+    /// How it was taken: `forked`.
+    pub how: String,
+    /// Milliseconds for which the process stood still.
+    pub pause_ms: f64,
+    /// Memory that the copy took beside the process, as far as it was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_memory_bytes: Option<u64>,
+    /// Seconds until the dump was written.
+    pub seconds: f64,
+    /// Bytes as Ruby wrote them.
+    pub raw_bytes: u64,
 }
 
 /// Why bytes are no manifest that can be used. Says what and where in the

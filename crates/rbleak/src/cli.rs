@@ -40,6 +40,12 @@ pub(crate) enum Command {
     Trend(TrendArgs),
     /// Allocator and settings as a running Ruby really has them, and what mends them
     Doctor(DoctorArgs),
+    /// Heap dumps from a running process, by its agent or by injection
+    Capture(Box<crate::capture::CaptureArgs>),
+    /// The agent for processes that are to be captured later
+    Agent(crate::capture::AgentArgs),
+    #[command(hide = true)]
+    InjectHelper(crate::capture::InjectArgs),
     /// The whole way on a small app that leaks
     Demo(DemoArgs),
 }

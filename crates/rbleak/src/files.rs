@@ -4,7 +4,7 @@
 use std::fs::{DirBuilder, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// Lets `fill` write a file that appears at `path` only once it is complete.
@@ -33,6 +33,18 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Where what outlasts a run is kept: below `XDG_DATA_HOME`, or else below
+/// `HOME`. `None` where neither names a folder.
+pub(crate) fn data_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let data =
+        absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))?;
+    Some(data.join("rbleak"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! become a document there, and nowhere below.
 
 mod audit;
+mod capture;
 mod cli;
 mod commands;
 mod derailed;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
         Command::Watch(args) => commands::watch::run(args),
         Command::Trend(args) => commands::trend::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
+        Command::Capture(args) => commands::capture::run(args),
+        Command::Agent(args) => commands::agent::run(args),
+        Command::InjectHelper(args) => commands::capture::help(args),
         Command::Demo(args) => commands::demo::run(args),
     };
     let status = result.unwrap_or_else(|error| {

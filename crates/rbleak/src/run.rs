@@ -9,7 +9,9 @@
 use crate::files::{create_private_directory, write_atomically};
 use anyhow::{Context, Result};
 use jiff::ZonedDateTime;
-pub(crate) use rbleak_capture::manifest::{AppFacts, DumpRecord, LoadFacts, Manifest, Status};
+pub(crate) use rbleak_capture::manifest::{
+    AppFacts, CaptureFacts, DumpCost, DumpRecord, LoadFacts, Manifest, Status,
+};
 use rbleak_capture::manifest::{MANIFEST_FILE, SCHEMA};
 use rbleak_trend::RoundSample;
 use std::io::{self, Write};
@@ -25,6 +27,7 @@ pub(crate) fn begun(started: &ZonedDateTime, app: AppFacts, load: LoadFacts) -> 
         error: None,
         app,
         load,
+        capture: None,
         dumps: Vec::new(),
     }
 }
@@ -63,6 +66,13 @@ impl RunDirectory {
                 }
             }
         }
+        let run = RunDirectory { path, manifest };
+        run.save()?;
+        Ok(run)
+    }
+
+    /// One in a folder that is there and empty.
+    pub(crate) fn begin(path: PathBuf, manifest: Manifest) -> Result<RunDirectory> {
         let run = RunDirectory { path, manifest };
         run.save()?;
         Ok(run)

@@ -1,6 +1,7 @@
 //! The advisories at hand: those in the binary, those of the last update, or
 //! those of a folder.
 
+use crate::files::data_folder;
 use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use rbleak_audit::advisory::Subject;
@@ -28,13 +29,7 @@ pub(crate) struct Data {
 /// Where the updated advisories are kept: below `XDG_DATA_HOME`, or else below
 /// `HOME`. `None` where neither names a folder.
 pub(crate) fn data_file() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        let path = PathBuf::from(std::env::var_os(name)?);
-        path.is_absolute().then_some(path)
-    };
-    let data =
-        absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))?;
-    Some(data.join("rbleak").join("advisories.json"))
+    Some(data_folder()?.join("advisories.json"))
 }
 
 impl Data {

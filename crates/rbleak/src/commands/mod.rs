@@ -1,7 +1,9 @@
 //! One file a command: it plans, calls the libraries, and turns what they
 //! found into a document.
 
+pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod capture;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;

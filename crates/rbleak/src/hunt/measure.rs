@@ -303,6 +303,7 @@ impl Hunt<'_> {
             file,
             names,
             requests: self.requests,
+            cost: None,
         });
         self.run.save()
     }

@@ -118,7 +118,7 @@ Exit codes: 0 no leak, 1 leak, 2 wrong use or failure, 3 inconclusive: too few
 samples, still warming up, or a leak is not ruled out. Ctrl-C and SIGTERM end the
 watch with its verdict.";
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let hint = || "expected a time with its unit, such as 500ms, 10s, 5m or 24h".to_owned();
     let time: jiff::SignedDuration = text.parse().map_err(|_| hint())?;
     match Duration::try_from(time) {

@@ -23,7 +23,7 @@ mod terminal;
 mod tests;
 mod view;
 
-pub(crate) use args::WatchArgs;
+pub(crate) use args::{WatchArgs, duration};
 pub(crate) use document::{About, document};
 pub(crate) use glances::Asker;
 pub(crate) use plain::Lines;

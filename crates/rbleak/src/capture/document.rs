@@ -1,0 +1,157 @@
+//! What was captured and what it cost, in words.
+
+use super::reach::How;
+use super::take::{Captured, millis};
+use rbleak_report::{Align, Block, Column, Document, Fact, Note, Row, Table, Tone, Verdict, json};
+use rbleak_units::Bytes;
+use std::path::Path;
+
+/// The whole answer.
+pub(crate) fn document(captured: &[Captured], folder: &Path, remark: Option<String>) -> Document {
+    let mut document = Document::new("rbleak/capture/v1");
+    let dumps: usize = captured.iter().map(|one| one.dumps.len()).sum();
+    let processes = captured.len();
+    document.push(Block::Verdict(Verdict {
+        word: "CAPTURED".to_owned(),
+        tone: Tone::Good,
+        headline: match (dumps, captured) {
+            (1, [one]) => format!("1 dump of {} ({})", one.target.name, one.target.pid),
+            (n, [one]) => format!("{n} dumps of {} ({})", one.target.name, one.target.pid),
+            (n, _) => format!("{n} dumps of {processes} processes"),
+        },
+        details: Vec::new(),
+        data: json!({"verdict": "captured", "dumps": dumps, "processes": processes}),
+    }));
+    let mut facts = Vec::new();
+    if let Some(first) = captured.first() {
+        let ruby = first.target.ruby.as_deref();
+        facts.push(Fact::new(
+            "ruby",
+            ruby.unwrap_or("version unknown"),
+            json!(ruby),
+        ));
+        facts.push(via(captured));
+    }
+    facts.push(
+        Fact::new(
+            "folder",
+            folder.display().to_string(),
+            json!(folder.display().to_string()),
+        )
+        .hint(next(captured, folder)),
+    );
+    document.push(Block::Facts(facts));
+    document.push(Block::Table(table(captured)));
+    if let Some(remark) = remark {
+        document.note(Note::plain(remark));
+    }
+    document
+}
+
+/// How they were reached; of several the longest stop.
+fn via(captured: &[Captured]) -> Fact {
+    let injected = captured.iter().filter(|one| one.how != How::Agent).count();
+    let stopped = captured.iter().filter_map(|one| one.how.stopped()).max();
+    let answered = captured.iter().filter_map(|one| match one.how {
+        How::Agent => None,
+        How::Injected { answered, .. } => Some(answered),
+    });
+    let answered = answered.max();
+    let text = match (injected, stopped, answered) {
+        (0, ..) => "the agent that was there".to_owned(),
+        (n, Some(stopped), Some(answered)) => {
+            let several = match n == captured.len() {
+                true => String::new(),
+                false => format!(" of {n} of {}, the agent elsewhere", captured.len()),
+            };
+            format!(
+                "injection{several}: the main thread was stopped for {:.2} ms, the agent answered \
+                 after {:.0} ms and has left",
+                millis(stopped),
+                millis(answered)
+            )
+        }
+        _ => "injection".to_owned(),
+    };
+    let data = json!({
+        "injected": injected,
+        "stopped_ms": stopped.map(millis),
+        "answered_ms": answered.map(millis),
+    });
+    Fact {
+        label: "taken by".to_owned(),
+        ..Fact::new("via", text, data)
+    }
+}
+
+fn next(captured: &[Captured], folder: &Path) -> String {
+    let folder = match captured {
+        [one] => one.folder.display(),
+        _ => folder.display(),
+    };
+    match captured {
+        [one] if one.dumps.len() > 1 => format!("rbleak diff {folder}"),
+        [_] => format!("rbleak retained {folder}"),
+        _ => "rbleak diff FOLDER/PROCESS".to_owned(),
+    }
+}
+
+fn table(captured: &[Captured]) -> Table {
+    let column = |heading: &str, align| Column {
+        heading: heading.to_owned(),
+        align,
+    };
+    let headings = [
+        "generation",
+        "slots",
+        "file size",
+        "pause",
+        "extra memory",
+        "written in",
+    ];
+    let mut columns = vec![column("dump", Align::Left), column("process", Align::Left)];
+    columns.extend(headings.map(|heading| column(heading, Align::Right)));
+    columns.push(column("file", Align::Left));
+    let rows = captured.iter().flat_map(|one| {
+        one.dumps.iter().map(move |(record, taken)| {
+            let file = one.folder.join(&record.file);
+            Row {
+                cells: vec![
+                    record.label.clone(),
+                    format!("{} ({})", one.target.name, one.target.pid),
+                    taken.gc_count.to_string(),
+                    taken.live_slots.0.to_string(),
+                    Bytes(record.file_bytes).to_string(),
+                    format!("{:.1} ms", millis(taken.pause)),
+                    taken
+                        .extra_memory
+                        .map_or("not seen".to_owned(), |bytes| bytes.to_string()),
+                    format!("{:.1} s", taken.elapsed.as_secs_f64()),
+                    file.display().to_string(),
+                ],
+                data: json!({
+                    "dump": record.label,
+                    "process": one.target.name,
+                    "pid": one.target.pid.0,
+                    "via": one.how.name(),
+                    "generation": taken.gc_count,
+                    "slots": taken.live_slots.0,
+                    "file": file.display().to_string(),
+                    "names": record.names.as_ref().map(|it| one.folder.join(it).display().to_string()),
+                    "file_bytes": record.file_bytes,
+                    "raw_bytes": taken.bytes.0,
+                    "pause_ms": millis(taken.pause),
+                    "extra_memory_bytes": taken.extra_memory.map(|bytes| bytes.0),
+                    "seconds": taken.elapsed.as_secs_f64(),
+                }),
+            }
+        })
+    });
+    Table {
+        key: "dumps".to_owned(),
+        title: None,
+        columns,
+        rows: rows.collect(),
+        left_out: 0,
+    }
+}

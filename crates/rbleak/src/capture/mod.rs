@@ -1,0 +1,34 @@
+//! Heap dumps of processes that rbleak did not start.
+//!
+//! [`target`] says which processes are meant and refuses what cannot be
+//! captured, [`reach`] brings a session with the agent about, by injection where
+//! there is none, [`take`] takes the dumps and keeps them, and [`mod@document`]
+//! says what was taken and what it cost.
+
+mod args;
+mod document;
+mod inject;
+mod reach;
+mod take;
+mod target;
+
+pub(crate) use args::{AgentArgs, CaptureArgs, InjectArgs};
+pub(crate) use document::document;
+pub(crate) use inject::help;
+pub(crate) use reach::reach;
+pub(crate) use take::{Options, Schedule, take};
+pub(crate) use target::choose;
+
+use std::path::PathBuf;
+
+/// Where resident agents of this user have their sockets, as `place.rb` of the
+/// agent chooses them.
+pub(crate) fn socket_folders() -> Vec<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let bases = runtime.into_iter().chain([PathBuf::from("/tmp")]);
+    let names = ["", "-1", "-2", "-3"];
+    bases
+        .flat_map(|base| names.map(|end| base.join(format!("rbleak-agents-{user}{end}"))))
+        .collect()
+}
