@@ -4,8 +4,10 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rbleak_process::{Pid, local_sockets, status};
 use rustix::fs::{Gid, Uid, chown};
@@ -16,6 +18,7 @@ use crate::private_directory::AGENT;
 
 /// As the process sees them. Some containers have no writable /tmp.
 const BASES: [&str; 3] = ["/tmp", "/dev/shm", "/var/tmp"];
+const NAME: &str = "rbleak-guest-";
 const SOCKET: &str = "agent.sock";
 const FILE: &str = "guest.rb";
 
@@ -79,7 +82,7 @@ impl Guest {
         let mut random = [0; 8];
         fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let number = u64::from_ne_bytes(random);
-        let inside = base.join(format!("rbleak-guest-{number:016x}"));
+        let inside = base.join(format!("{NAME}{number:016x}"));
         let outside = local_sockets::seen_from_outside(pid, &inside);
         DirBuilder::new().mode(0o700).create(&outside)?;
         // From here on it goes if something fails.
@@ -149,6 +152,33 @@ impl Drop for Guest {
     }
 }
 
+/// Removes folders of guests that never came, because rbleak was killed before:
+/// those of this user from before `until` in which nobody listens.
+pub fn remove_left_guests(until: SystemTime) {
+    let folders = BASES
+        .iter()
+        .flat_map(|base| fs::read_dir(base).into_iter().flatten().flatten());
+    let own = rustix::process::geteuid().as_raw();
+    for folder in folders {
+        let is_guests = folder
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(NAME));
+        let is_left = || {
+            // Of the entry itself: a link is none of ours.
+            let found = folder.metadata().ok()?;
+            let is_old = found.modified().ok()? < until;
+            Some(found.is_dir() && found.uid() == own && is_old)
+        };
+        if is_guests
+            && is_left() == Some(true)
+            && UnixStream::connect(folder.path().join(SOCKET)).is_err()
+        {
+            let _ = fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +212,20 @@ mod tests {
                 .contains(&inside.join("guest.rb").display().to_string())
         );
         assert!(guest.session(&Interrupt::new()).unwrap().is_none());
+        remove_left_guests(SystemTime::UNIX_EPOCH);
+        assert!(inside.exists(), "it may be in use");
         drop(guest);
         assert!(!inside.exists());
+    }
+
+    #[test]
+    fn what_a_killed_rbleak_left_goes() {
+        let guest = Guest::prepare(Pid::own()).unwrap();
+        let left = Path::new("/tmp").join(format!("{NAME}test-{}", std::process::id()));
+        fs::create_dir(&left).unwrap();
+        let old = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(9);
+        fs::File::open(&left).unwrap().set_modified(old).unwrap();
+        remove_left_guests(old + std::time::Duration::from_secs(1));
+        assert!(!left.exists() && guest.outside.exists());
     }
 }

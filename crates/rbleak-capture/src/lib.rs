@@ -51,7 +51,7 @@ pub use agent::{About, DumpMethod, DumpTaken, Glance, Sample};
 pub use app::{App, Load};
 pub use census::Container;
 pub use error::CaptureError;
-pub use guest::{Guest, NoPlace};
+pub use guest::{Guest, NoPlace, remove_left_guests};
 pub use headroom::{NoRoom, check as check_headroom};
 pub use installed::{InstallError, Installed};
 pub use interrupt::Interrupt;

@@ -9,14 +9,16 @@ use crate::files::create_private_directory;
 use crate::shell::{self, Progress};
 use anyhow::{Context, Result, bail};
 use jiff::ZonedDateTime;
-use rbleak_capture::{check_headroom, remove_stale_sockets};
+use rbleak_capture::{check_headroom, remove_left_guests, remove_stale_sockets};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Where captures are kept that no folder is named for.
 const RUNS: &str = ".rbleak";
 const EVERY: Duration = Duration::from_secs(30);
+/// What an injection has left for so long is of one that was killed.
+const LEFT_FOR: Duration = Duration::from_secs(600);
 
 /// Runs the command.
 pub(crate) fn run(args: &CaptureArgs) -> Result<ExitStatus> {
@@ -32,6 +34,7 @@ pub(crate) fn run(args: &CaptureArgs) -> Result<ExitStatus> {
         check_headroom(target.pid)?;
     }
     remove_stale_sockets(&socket_folders());
+    remove_left_guests(SystemTime::now() - LEFT_FOR);
     let progress = Progress::new(args.quiet);
     progress.say("reaching the process");
     let mut reached = Vec::new();
