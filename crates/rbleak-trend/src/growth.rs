@@ -45,10 +45,7 @@ const MIN_RECENT_SHARE: f64 = 0.5;
 /// it is no single step, and the last third still grows at half the rate or
 /// more, so that it is no cache that has just filled.
 pub fn assess(points: &[Point], margin: f64) -> Assessment {
-    let window = &points[points
-        .len()
-        .div_ceil(3)
-        .min(points.len().saturating_sub(MIN_WINDOW))..];
+    let window = window(points);
     let undecided = Assessment {
         growth: Growth::Undecided,
         rate: None,
@@ -56,13 +53,8 @@ pub fn assess(points: &[Point], margin: f64) -> Assessment {
     if window.len() < MIN_WINDOW {
         return undecided;
     }
-    let Some(sen) = sen_slope(window, 0.95) else {
+    let Some(rate) = rate(window, 0.95) else {
         return undecided;
-    };
-    let rate = Interval {
-        estimate: sen.estimate,
-        low: sen.estimate - (sen.estimate - sen.low) * WIDEN,
-        high: sen.estimate + (sen.high - sen.estimate) * WIDEN,
     };
     let growth = if rate.is_above(margin) && goes_on(window, rate.estimate, margin) {
         Growth::Growing
@@ -77,7 +69,37 @@ pub fn assess(points: &[Point], margin: f64) -> Assessment {
     }
 }
 
-fn goes_on(window: &[Point], slope: f64, margin: f64) -> bool {
+/// The upper end of the rate, with one-sided confidence of 95 %, and no less
+/// than what came together from the first point of the window to the last:
+/// what a test of equivalence (Schuirmann 1987) holds against the margin.
+/// `None` with too few points.
+pub(crate) fn at_most(points: &[Point]) -> Option<f64> {
+    let window = window(points);
+    if window.len() < MIN_WINDOW {
+        return None;
+    }
+    // The upper end of a two-sided interval of 90 %.
+    let rate = rate(window, 0.90)?;
+    Some(rate.high.max(net_rate(window)))
+}
+
+/// The points that are judged: without those of the warm-up.
+fn window(points: &[Point]) -> &[Point] {
+    let left_out = points.len().div_ceil(3);
+    &points[left_out.min(points.len().saturating_sub(MIN_WINDOW))..]
+}
+
+/// Sen's slope with its interval, widened.
+fn rate(window: &[Point], confidence: f64) -> Option<Interval> {
+    let sen = sen_slope(window, confidence)?;
+    Some(Interval {
+        estimate: sen.estimate,
+        low: sen.estimate - (sen.estimate - sen.low) * WIDEN,
+        high: sen.estimate + (sen.high - sen.estimate) * WIDEN,
+    })
+}
+
+pub(crate) fn goes_on(window: &[Point], slope: f64, margin: f64) -> bool {
     let recent = net_rate(&window[window.len() - 1 - (window.len() / 3).max(3)..]);
     kendall_tau(window) >= MIN_TAU && recent > margin && recent >= MIN_RECENT_SHARE * slope
 }

@@ -12,6 +12,7 @@
 //! come from labelled series; see `examples/bars`.
 
 mod calibration;
+mod compare;
 mod envelope;
 mod growth;
 mod judge;
@@ -28,10 +29,13 @@ mod shapes;
 mod verdict;
 mod weigh;
 
+pub use compare::difference;
 pub use envelope::Axis;
 pub use growth::{Assessment, Growth, assess};
 pub use judge::{Settings, judge, seconds_until};
-pub use rounds::{Cause, Margins, RoundSample, Rounds, Signals};
+pub use rounds::{
+    Bound, CERTIFIED_ROUNDS, Cause, FlatCertificate, Margins, RoundSample, Rounds, Signals,
+};
 pub use sample::{Sample, Signal};
 pub use sen::{Point, sen_slope};
 pub use series::MemorySeries;

@@ -1,6 +1,6 @@
 //! The rounds of a hunt: which kind of memory grows, if any.
 
-use crate::growth::{Assessment, Growth, assess};
+use crate::growth::{Assessment, Growth, assess, at_most};
 use crate::sen::Point;
 
 /// What was read after one round, right after a full collection.
@@ -81,6 +81,38 @@ pub struct Signals {
     pub cause: Cause,
 }
 
+/// An upper bound of a growth that was held against a margin; per request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    /// It grows by less, with one-sided confidence of 95 %; negative where it
+    /// is known to shrink.
+    pub at_most: f64,
+    /// What the bound had to stay below.
+    pub margin: f64,
+}
+
+/// That nothing grows by as much as its margin: a one-sided test of
+/// equivalence for each figure (Schuirmann 1987), not a mere failure to find
+/// growth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FlatCertificate {
+    /// Rounds that it rests on.
+    pub rounds: usize,
+    /// Requests of these.
+    pub requests: u64,
+    /// Objects.
+    pub objects: Bound,
+    /// Bytes of objects.
+    pub memsize: Bound,
+    /// Bytes of content, where they are known.
+    pub content: Option<Bound>,
+    /// Bytes behind malloc, where they are known.
+    pub malloc: Option<Bound>,
+}
+
+/// Rounds that a certificate takes at least.
+pub const CERTIFIED_ROUNDS: usize = 8;
+
 /// The samples of a hunt, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Rounds {
@@ -141,6 +173,36 @@ impl Rounds {
             Cause::Native | Cause::Nothing | Cause::Undecided => return true,
         };
         series.is_none_or(|points| assess(&points, margin).growth == Growth::Growing)
+    }
+
+    /// What is shown of rounds in which nothing grows: a bound for each figure,
+    /// all of them below their margins. `None` where something grows, is
+    /// undecided, or there were fewer than [`CERTIFIED_ROUNDS`].
+    pub fn certify(&self, margins: &Margins) -> Option<FlatCertificate> {
+        let untraced = || self.samples.iter().filter(|sample| !sample.traced);
+        let rounds = untraced().count().saturating_sub(1);
+        if rounds < CERTIFIED_ROUNDS || self.judge(margins).cause != Cause::Nothing {
+            return None;
+        }
+        let bound = |value: &dyn Fn(&RoundSample) -> Option<f64>, margin| {
+            let points = self.series(value, |sample| !sample.traced)?;
+            let at_most = at_most(&points)?;
+            Some(Bound { at_most, margin })
+        };
+        let certificate = FlatCertificate {
+            rounds,
+            requests: untraced().next_back().map_or(0, |sample| sample.requests),
+            objects: bound(&|s| Some(s.live_slots), margins.objects)?,
+            memsize: bound(&|s| Some(s.memsize), margins.object_bytes)?,
+            content: bound(&|s| s.content, margins.object_bytes),
+            malloc: bound(&|s| s.malloc_in_use, margins.native_bytes),
+        };
+        let optional = [certificate.content, certificate.malloc];
+        let all = [certificate.objects, certificate.memsize];
+        all.into_iter()
+            .chain(optional.into_iter().flatten())
+            .all(|bound| bound.at_most < bound.margin)
+            .then_some(certificate)
     }
 
     /// The points of one figure; `None` where it is not known throughout.
@@ -284,5 +346,31 @@ mod tests {
     fn a_handful_of_rounds_is_not_enough() {
         let signals = rounds(5, 2.0, 80.0, None).judge(&Margins::default());
         assert_eq!(signals.cause, Cause::Undecided);
+    }
+    #[test]
+    fn what_is_flat_is_certified_and_nothing_else() {
+        let margins = Margins::default();
+        let found = rounds(8, 0.0, 0.0, Some(55.0)).certify(&margins);
+        assert_eq!(found, None, "seven rounds");
+        let found = rounds(9, 0.01, -1.0, Some(55.0)).certify(&margins);
+        let found = found.expect("a certificate");
+        assert_eq!((found.rounds, found.requests), (8, 800));
+        assert!((found.objects.at_most - 0.01).abs() < 1e-9, "{found:?}");
+        assert!((found.memsize.at_most + 1.0).abs() < 1e-9, "{found:?}");
+        assert_eq!(found.malloc.map(|bound| bound.margin), Some(150.0));
+        assert_eq!(found.content, None);
+        assert_eq!(rounds(30, 1.0, 40.0, None).certify(&margins), None);
+        assert_eq!(rounds(30, 0.0, 0.0, Some(600.0)).certify(&margins), None);
+    }
+
+    /// What jumps late is not known to be flat, whatever the median says.
+    #[test]
+    fn a_jump_is_in_the_bound() {
+        let mut all = rounds(12, 0.0, 0.0, None);
+        let mut last = all.samples[11];
+        last.requests += 100;
+        last.live_slots += 500.0;
+        all.push(last);
+        assert_eq!(all.certify(&Margins::default()), None);
     }
 }
