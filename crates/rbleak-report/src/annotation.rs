@@ -11,8 +11,9 @@ pub struct Annotation {
     pub title: String,
     /// The remark.
     pub message: String,
-    /// The file, as a path from the root of the sources, or an absolute one.
-    pub file: String,
+    /// The file, as a path from the root of the sources, or an absolute one;
+    /// `None` where no file is to blame.
+    pub file: Option<String>,
     /// The line, from 1; `None` for the file as a whole.
     pub line: Option<u32>,
 }
@@ -26,8 +27,8 @@ pub struct Rule {
     pub summary: String,
     /// A paragraph.
     pub description: String,
-    /// A page that tells more.
-    pub url: String,
+    /// A page that tells more, where there is one.
+    pub url: Option<String>,
 }
 
 /// How bad it is.

@@ -13,6 +13,32 @@ pub struct Document {
     /// Places in files that it speaks of; only formats that point at lines
     /// show them.
     pub annotations: Vec<Annotation>,
+    /// What was checked, one by one; only formats of test runs show them.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that was checked, and how it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was checked: `GET /users does not leak`.
+    pub name: String,
+    /// How it went.
+    pub outcome: Outcome,
+    /// One line that says so with figures.
+    pub message: String,
+    /// Evidence, a line each.
+    pub details: Vec<String>,
+}
+
+/// How a check went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should.
+    Passed,
+    /// Not as it should.
+    Failed,
+    /// It could not be told.
+    Untold,
 }
 
 /// One part of a document.
@@ -244,6 +270,7 @@ impl Document {
             schema: schema.to_owned(),
             blocks: Vec::new(),
             annotations: Vec::new(),
+            checks: Vec::new(),
         }
     }
 

@@ -13,6 +13,7 @@ mod chart;
 mod document;
 mod github;
 mod json;
+mod junit;
 mod markdown;
 mod sanitize;
 mod sarif;
@@ -21,11 +22,12 @@ mod text;
 
 pub use annotation::{Annotation, Level, Rule};
 pub use document::{
-    Align, Block, Chart, ChartLine, Column, Document, Fact, Finding, Line, Note, Row, Section,
-    Table, Tone, Verdict,
+    Align, Block, Chart, ChartLine, Check, Column, Document, Fact, Finding, Line, Note, Outcome,
+    Row, Section, Table, Tone, Verdict,
 };
 pub use github::to_github;
 pub use json::to_json;
+pub use junit::to_junit;
 pub use markdown::to_markdown;
 pub use sanitize::sanitize;
 pub use sarif::{Tool, to_sarif};

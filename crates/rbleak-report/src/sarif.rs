@@ -51,23 +51,23 @@ pub fn to_sarif(document: &Document, tool: &Tool<'_>) -> String {
 }
 
 fn rule(rule: &Rule) -> Value {
-    json!({
+    let mut out = json!({
         "id": rule.id,
         "shortDescription": { "text": rule.summary },
         "fullDescription": { "text": rule.description },
-        "helpUri": rule.url,
-    })
+    });
+    if let Some(url) = &rule.url {
+        out["helpUri"] = json!(url);
+    }
+    out
 }
 
 fn result(annotation: &Annotation, rule_index: usize) -> Value {
-    let artifact = match annotation.file.strip_prefix('/') {
-        Some(path) => json!({ "uri": format!("file:///{}", uri_path(path)) }),
-        None => json!({ "uri": uri_path(&annotation.file), "uriBaseId": "%SRCROOT%" }),
-    };
-    let mut place = json!({ "artifactLocation": artifact });
-    if let Some(line) = annotation.line {
-        place["region"] = json!({ "startLine": line });
-    }
+    let places: Vec<Value> = annotation
+        .file
+        .iter()
+        .map(|file| json!({ "physicalLocation": place(file, annotation.line) }))
+        .collect();
     json!({
         "ruleId": annotation.rule.id,
         "ruleIndex": rule_index,
@@ -77,12 +77,24 @@ fn result(annotation: &Annotation, rule_index: usize) -> Value {
             Level::Note => "note",
         },
         "message": { "text": format!("{}: {}", annotation.title, annotation.message) },
-        "locations": [{ "physicalLocation": place }],
+        "locations": places,
         // Lines move; the rule and the title do not.
         "partialFingerprints": {
             "ruleAndTitle/v1": format!("{}:{}", annotation.rule.id, annotation.title),
         },
     })
+}
+
+fn place(file: &str, line: Option<u32>) -> Value {
+    let artifact = match file.strip_prefix('/') {
+        Some(path) => json!({ "uri": format!("file:///{}", uri_path(path)) }),
+        None => json!({ "uri": uri_path(file), "uriBaseId": "%SRCROOT%" }),
+    };
+    let mut place = json!({ "artifactLocation": artifact });
+    if let Some(line) = line {
+        place["region"] = json!({ "startLine": line });
+    }
+    place
 }
 
 /// A path as part of a URI: what may not stand in one is percent-encoded.
@@ -126,12 +138,12 @@ mod tests {
                 id: "oj-1027".into(),
                 summary: "It leaks".into(),
                 description: "It does.".into(),
-                url: "https://example.com/oj/1027".into(),
+                url: Some("https://example.com/oj/1027".into()),
             },
             level: Level::Error,
             title: "oj 3.14.2".into(),
             message: "It leaks, \"quoted\"\nand broken".into(),
-            file: file.into(),
+            file: Some(file.into()),
             line,
         }
     }

@@ -410,7 +410,7 @@ fn annotation(told: &Told<'_>, found: &AdvisoryMatch<'_>, leak: &Leak<'_>) -> An
             id: advisory.id.clone(),
             summary: advisory.title.clone(),
             description: advisory.description.clone(),
-            url: advisory.url.clone(),
+            url: Some(advisory.url.clone()),
         },
         level: if leak.provided.is_empty() && advisory.certainty == Certainty::High {
             Level::Error
@@ -419,7 +419,7 @@ fn annotation(told: &Told<'_>, found: &AdvisoryMatch<'_>, leak: &Leak<'_>) -> An
         },
         title: title(found),
         message,
-        file: told.place.clone(),
+        file: Some(told.place.clone()),
         line: found.what.line(),
     }
 }
