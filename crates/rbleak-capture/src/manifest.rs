@@ -89,6 +89,9 @@ pub struct AppFacts {
     pub frameworks: Vec<String>,
     /// Its version.
     pub ruby: Option<String>,
+    /// `RAILS_ENV` and `RACK_ENV`; not known of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// Of the process that was measured.
     pub pid: Option<u32>,
     /// The allocator in one line.
@@ -104,6 +107,13 @@ pub struct AppFacts {
 pub struct LoadFacts {
     /// What was requested, in turn.
     pub paths: Vec<String>,
+    /// By which method; not known of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// A digest of headers and bodies, which may be secret, where there are
+    /// any: two runs with the same one sent the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_digest: Option<String>,
     /// Requests before the first sample.
     pub warmup: u64,
     /// Requests between two samples.

@@ -115,18 +115,10 @@ impl RecordedRun {
     /// If the folder is no run, its hunt did not come to its end, or a file
     /// that the manifest names is gone or lies outside.
     pub fn open(folder: &Path) -> Result<RecordedRun, RunError> {
-        let (path, manifest) = read(folder)?;
-        let owned = || folder.to_owned();
-        if manifest.status != Status::Complete {
-            return Err(RunError::Unfinished {
-                folder: owned(),
-                status: manifest.status,
-                error: manifest.error,
-                dumps: manifest.dumps.into_iter().map(|dump| dump.file).collect(),
-            });
-        }
+        let (path, manifest) = complete(folder)?;
         if manifest.dumps.is_empty() {
-            return Err(RunError::NoDumps { folder: owned() });
+            let folder = folder.to_owned();
+            return Err(RunError::NoDumps { folder });
         }
         let find = |file: &str| find(folder, &path, file);
         let found = |dump: &DumpRecord| -> Result<RecordedDump, RunError> {
@@ -139,6 +131,15 @@ impl RecordedRun {
         Ok(RecordedRun { manifest, dumps })
     }
 
+    /// The manifest of a run whose hunt came to its end, whether it has dumps
+    /// or not.
+    ///
+    /// # Errors
+    /// If the folder is no run, or its hunt did not come to its end.
+    pub fn manifest(folder: &Path) -> Result<Manifest, RunError> {
+        complete(folder).map(|(_, manifest)| manifest)
+    }
+
     /// The manifest beside a file, if the file is one of a run.
     pub fn manifest_beside(file: &Path) -> Option<Manifest> {
         let folder = match file.parent()? {
@@ -147,6 +148,20 @@ impl RecordedRun {
         };
         read(folder).ok().map(|(_, manifest)| manifest)
     }
+}
+
+/// The manifest of a run that came to its end.
+fn complete(folder: &Path) -> Result<(PathBuf, Manifest), RunError> {
+    let (path, manifest) = read(folder)?;
+    if manifest.status != Status::Complete {
+        return Err(RunError::Unfinished {
+            folder: folder.to_owned(),
+            status: manifest.status,
+            error: manifest.error,
+            dumps: manifest.dumps.into_iter().map(|dump| dump.file).collect(),
+        });
+    }
+    Ok((path, manifest))
 }
 
 fn read(folder: &Path) -> Result<(PathBuf, Manifest), RunError> {

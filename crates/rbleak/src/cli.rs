@@ -20,6 +20,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Boot and drive an app; decide whether it leaks; name what leaks and who holds it
     Hunt(Box<HuntArgs>),
+    /// Whether a leak is gone: two runs of hunt, or this tree against another revision
+    Verify(Box<crate::verify::args::VerifyArgs>),
     /// What is in B and C and not in A (two dumps: allocated; more: growth)
     Diff(DiffArgs),
     /// The shortest way from a name to an object, to a class's instances, or to a line's
@@ -59,7 +61,22 @@ pub(crate) enum Format {
     Json,
 }
 
-#[derive(Debug, Args)]
+/// How the answer of a hunt is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HuntFormat {
+    /// For people
+    Text,
+    /// For programs; carries its "schema"
+    Json,
+    /// For comments on pull requests
+    Markdown,
+    /// Workflow commands of GitHub Actions
+    Github,
+    /// For test reports of CI
+    Junit,
+}
+
+#[derive(Clone, Debug, Args)]
 #[command(after_help = EXIT_CODES, after_long_help = HUNT_HELP)]
 pub(crate) struct HuntArgs {
     /// Server to start and drive over HTTP; {port} is replaced by a free port
@@ -168,11 +185,14 @@ pub(crate) struct HuntArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) all: bool,
     /// How the answer is written
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = HuntFormat::Text, help_heading = "Output")]
+    pub(crate) format: HuntFormat,
     /// Write the answer to FILE
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
+    /// Write JUnit's XML to FILE, too
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) junit: Option<PathBuf>,
     /// No progress on stderr
     #[arg(short, long, help_heading = "Output")]
     pub(crate) quiet: bool,

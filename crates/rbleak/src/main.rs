@@ -18,10 +18,12 @@ mod held;
 mod hunt;
 mod inputs;
 mod memory;
+mod rates;
 mod run;
 mod shell;
 mod sources;
 mod verdicts;
+mod verify;
 mod watch;
 
 use clap::Parser;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Hunt(args) => commands::hunt::run(args),
+        Command::Verify(args) => commands::verify::run(args),
         Command::Diff(args) => commands::diff::run(args),
         Command::Path(args) => commands::path::run(args),
         Command::Retained(args) => commands::retained::run(args),

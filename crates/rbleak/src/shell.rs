@@ -1,11 +1,12 @@
 //! The only place that writes to the terminal: data to stdout, progress and
 //! errors to stderr.
 
-use crate::cli::Format;
+use crate::cli::{Format, HuntFormat};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use rbleak_report::{
-    Document, TextOptions, Tool, sanitize, to_github, to_json, to_markdown, to_sarif, to_text,
+    Document, TextOptions, Tool, sanitize, to_github, to_json, to_junit, to_markdown, to_sarif,
+    to_text,
 };
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -19,6 +20,7 @@ pub(crate) enum Rendering {
     Sarif,
     Markdown,
     Github,
+    Junit,
 }
 
 /// Writes `document` to stdout, or to `file` where one is named.
@@ -30,17 +32,29 @@ pub(crate) fn show(document: &Document, format: Format, file: Option<&Path>) -> 
     show_as(document, rendering, file)
 }
 
+impl From<HuntFormat> for Rendering {
+    fn from(format: HuntFormat) -> Rendering {
+        match format {
+            HuntFormat::Text => Rendering::Text,
+            HuntFormat::Json => Rendering::Json,
+            HuntFormat::Markdown => Rendering::Markdown,
+            HuntFormat::Github => Rendering::Github,
+            HuntFormat::Junit => Rendering::Junit,
+        }
+    }
+}
+
 /// As [`show`], in any form.
 pub(crate) fn show_as(document: &Document, form: Rendering, file: Option<&Path>) -> Result<()> {
     match file {
         Some(path) => {
-            let text = render(document, form, false);
+            let text = render(document, form, false)?;
             crate::files::write_atomically(path, |out| out.write_all(text.as_bytes()))
                 .with_context(|| format!("cannot write {}", path.display()))
         }
         None => {
             // anstream strips what NO_COLOR, TERM=dumb or a pipe does not want.
-            let text = render(document, form, true);
+            let text = render(document, form, true)?;
             print(&text)
         }
     }
@@ -55,8 +69,8 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-fn render(document: &Document, form: Rendering, color: bool) -> String {
-    match form {
+fn render(document: &Document, form: Rendering, color: bool) -> Result<String> {
+    Ok(match form {
         Rendering::Text => to_text(
             document,
             &TextOptions {
@@ -75,7 +89,8 @@ fn render(document: &Document, form: Rendering, color: bool) -> String {
         ),
         Rendering::Markdown => to_markdown(document),
         Rendering::Github => to_github(document),
-    }
+        Rendering::Junit => to_junit(document).context("cannot write JUnit's XML")?,
+    })
 }
 
 /// A line on stderr that is neither data nor an error.

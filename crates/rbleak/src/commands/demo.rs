@@ -155,5 +155,6 @@ fn recorded() -> Result<Conclusion> {
     Ok(Conclusion {
         document,
         status: status_of(diagnosis.signals.cause),
+        folder: None,
     })
 }

@@ -9,14 +9,14 @@ use crate::hunt::document::{RunLine, Told, document};
 use crate::hunt::measure::{Measured, measure};
 use crate::hunt::plan::Plan;
 use crate::run::{AppFacts, LoadFacts, RunDirectory, Status, begun};
-use crate::shell::{self, Progress};
+use crate::shell::{self, Progress, Rendering};
 use crate::sources::Sources;
 use anyhow::{Context, Result};
 use jiff::ZonedDateTime;
 use rbleak_capture::{CaptureError, Interrupt, Mode};
 use rbleak_report::{Document, Fact, to_json};
 use rbleak_trend::{Cause, Margins};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &HuntArgs) -> Result<ExitStatus> {
@@ -24,14 +24,24 @@ pub(crate) fn run(args: &HuntArgs) -> Result<ExitStatus> {
     let here = std::env::current_dir().context("this folder is gone")?;
     let plan = Plan::new(args, &defaults, &here)?;
     let told = hunt(&plan, &here, args.all)?;
-    shell::show(&told.document, args.format, args.output.as_deref())?;
+    show(&told.document, args)?;
     Ok(told.status)
+}
+
+/// Writes the answer as the flags say.
+pub(super) fn show(document: &Document, args: &HuntArgs) -> Result<()> {
+    if let Some(file) = &args.junit {
+        shell::show_as(document, Rendering::Junit, Some(file))?;
+    }
+    shell::show_as(document, args.format.into(), args.output.as_deref())
 }
 
 /// What a hunt comes to.
 pub(crate) struct Conclusion {
     pub(crate) document: Document,
     pub(crate) status: ExitStatus,
+    /// The run's folder; none of a recorded hunt.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// Hunts as planned; the run is kept below the plan's folder of runs.
@@ -42,10 +52,17 @@ pub(crate) fn hunt(plan: &Plan, here: &Path, all: bool) -> Result<Conclusion> {
         target: plan.target(),
         mode: plan.mode_name().to_owned(),
         directory: plan.directory.clone(),
+        environment: Some(
+            plan.environment
+                .clone()
+                .unwrap_or_else(|| "production".to_owned()),
+        ),
         ..AppFacts::default()
     };
     let load = LoadFacts {
         paths: plan.requests.iter().map(|r| r.path.clone()).collect(),
+        method: plan.requests.first().map(|r| r.method.clone()),
+        sent_digest: plan.sent_digest(),
         concurrency: match plan.mode {
             Mode::Server { concurrency, .. } => Some(concurrency),
             _ => None,
@@ -74,31 +91,36 @@ fn conclude(
         run.drop_dumps()?;
     }
     run.manifest.status = Status::Complete;
-    let path = run.path();
-    let told = document(&Told {
-        app: &run.manifest.app,
-        load: &run.manifest.load,
-        margins,
-        diagnosis: &diagnosis,
-        caches: &measured.caches,
-        sources: &Sources::of_directory(&plan.directory),
-        known: known(plan, &run.manifest.app, diagnosis.signals.cause),
-        run: Some(RunLine {
-            path: path
-                .strip_prefix(here)
-                .unwrap_or(path)
-                .display()
-                .to_string(),
-            dumps: run.manifest.dumps.len(),
-            bytes: run.dump_bytes(),
-        }),
-        all,
-    });
-    run.write("report.json", to_json(&told).as_bytes())?;
+    let sources = Sources::of_directory(&plan.directory);
+    let told = |all| {
+        document(&Told {
+            app: &run.manifest.app,
+            load: &run.manifest.load,
+            margins,
+            diagnosis: &diagnosis,
+            caches: &measured.caches,
+            sources: &sources,
+            known: known(plan, &run.manifest.app, diagnosis.signals.cause),
+            run: Some(RunLine {
+                path: run
+                    .path()
+                    .strip_prefix(here)
+                    .unwrap_or(run.path())
+                    .display()
+                    .to_string(),
+                dumps: run.manifest.dumps.len(),
+                bytes: run.dump_bytes(),
+            }),
+            all,
+        })
+    };
+    // What is kept of the run has all findings, however many are shown.
+    run.write("report.json", to_json(&told(true)).as_bytes())?;
     run.save()?;
     Ok(Conclusion {
-        document: told,
+        document: told(all),
         status: status_of(diagnosis.signals.cause),
+        folder: Some(run.path().to_owned()),
     })
 }
 

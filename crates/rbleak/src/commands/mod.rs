@@ -18,4 +18,5 @@ pub(crate) mod summary;
 
 pub(crate) use one::place;
 pub(crate) mod trend;
+pub(crate) mod verify;
 pub(crate) mod watch;

@@ -1,7 +1,9 @@
 //! What a hunt found, as a document.
 
 use super::diagnose::Diagnosis;
+use super::marks;
 use crate::findings::{Words, finding, grower_finding, known_table};
+use crate::rates::{byte_range, cause_name, interval, object_range, signed_bytes};
 use crate::run::{AppFacts, LoadFacts};
 use crate::sources::Sources;
 use rbleak_heap::trace::HolderName;
@@ -85,6 +87,7 @@ pub(crate) fn document(told: &Told<'_>) -> Document {
     for warning in warnings(told) {
         document.note(Note::warning(warning));
     }
+    marks::mark(&mut document, told);
     document
 }
 
@@ -419,42 +422,4 @@ fn warnings(told: &Told<'_>) -> Vec<String> {
         ));
     }
     all
-}
-
-fn signed_bytes(value: f64) -> String {
-    let rounded = value.round();
-    let sign = if rounded < 0.0 { "-" } else { "+" };
-    format!("{sign}{}", Bytes(rounded.abs() as u64))
-}
-
-fn object_range(rate: Interval) -> String {
-    // Rounded first: -0.001 is to read 0.00, not -0.00.
-    let round = |value: f64| (value * 100.0).round() / 100.0 + 0.0;
-    format!("{:.2}–{:.2}", round(rate.low), round(rate.high))
-}
-
-fn byte_range(rate: Interval) -> String {
-    let (low, high) = (rate.low.round() + 0.0, rate.high.round() + 0.0);
-    if low.abs() < 1000.0 && high.abs() < 1000.0 {
-        format!("{low:.0}–{high:.0} B")
-    } else {
-        format!("{}–{}", signed_bytes(low), signed_bytes(high))
-    }
-}
-
-fn interval(rate: Option<Interval>) -> Value {
-    rate.map_or(
-        Value::Null,
-        |r| json!({ "estimate": r.estimate, "low": r.low, "high": r.high, "confidence": 0.95 }),
-    )
-}
-
-fn cause_name(cause: Cause) -> &'static str {
-    match cause {
-        Cause::RubyObjects => "ruby_objects",
-        Cause::RubyBytes => "ruby_bytes",
-        Cause::Native => "native",
-        Cause::Nothing => "nothing",
-        Cause::Undecided => "undecided",
-    }
 }

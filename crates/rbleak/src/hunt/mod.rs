@@ -8,5 +8,6 @@
 
 pub(crate) mod diagnose;
 pub(crate) mod document;
+pub(crate) mod marks;
 pub(crate) mod measure;
 pub(crate) mod plan;

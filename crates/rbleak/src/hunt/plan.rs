@@ -8,6 +8,7 @@ use rbleak_capture::{Mode, Request};
 use rbleak_units::Bytes;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use twox_hash::XxHash3_128;
 
 /// What a hunt will do.
 #[derive(Clone, Debug)]
@@ -94,6 +95,24 @@ impl Plan {
             Mode::Server { command, .. } => command.join(" "),
             Mode::Code { each, .. } => each.clone(),
         }
+    }
+
+    /// A digest of the headers and bodies that are sent; `None` where there are
+    /// none.
+    pub(crate) fn sent_digest(&self) -> Option<String> {
+        let mut bytes = Vec::new();
+        let mut is_any = false;
+        for request in &self.requests {
+            let headers = request.headers.iter();
+            let headers = headers.flat_map(|(name, value)| [name, value]);
+            for text in headers.chain(&request.body) {
+                is_any = true;
+                bytes.extend((text.len() as u64).to_le_bytes());
+                bytes.extend(text.as_bytes());
+            }
+            bytes.push(0xff);
+        }
+        is_any.then(|| format!("{:032x}", XxHash3_128::oneshot(&bytes)))
     }
 
     /// How it is driven.
