@@ -1,5 +1,6 @@
 //! The command line: what may be written, nothing of what it does.
 
+use crate::hunt::budget::Budget;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rbleak_units::Bytes;
 use std::path::PathBuf;
@@ -181,6 +182,9 @@ pub(crate) struct HuntArgs {
     /// Memory that reading the heap dumps may take, such as 2GiB [default: what is free]
     #[arg(long, value_name = "SIZE", value_parser = crate::memory::size, help_heading = "Output")]
     pub(crate) memory: Option<Bytes>,
+    /// Fail only if more leaks, such as 0.01obj/req,16B/req
+    #[arg(long, value_name = "BUDGET", value_parser = Budget::parse, help_heading = "Output")]
+    pub(crate) max_leak: Option<Budget>,
     /// Show what levelled off, too
     #[arg(long, help_heading = "Output")]
     pub(crate) all: bool,
@@ -204,6 +208,7 @@ Examples:
   rbleak hunt --path / --path /about             two paths in turn
   rbleak hunt --path /x -- puma -p {port}        a server, over HTTP
   rbleak hunt --boot lib/job.rb --each 'Job.new.perform'
+  rbleak hunt --path / --max-leak 0.5obj/req --junit leaks.xml      for CI
 
 derailed's variables are read as defaults: TEST_COUNT (requests per round),
 WARM_COUNT, PATH_TO_HIT, REQUEST_METHOD, REQUEST_BODY, HTTP_*, USE_SERVER,

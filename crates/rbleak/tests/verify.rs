@@ -519,3 +519,86 @@ fn what_is_no_run_is_refused() {
     assert_eq!(bench.run(&["verify", "a"]).status, 2);
     assert_eq!(bench.run(&["verify"]).status, 2);
 }
+
+#[test]
+fn a_budget_fails_only_what_leaks_more() {
+    needs("ruby");
+    let bench = Bench::new();
+    let app = leaky();
+    let hunt = |budget: &str, format: &str| {
+        let app = app.to_str().expect("UTF-8");
+        bench.run(&[
+            "hunt",
+            "-q",
+            "-C",
+            app,
+            "--path",
+            "/leak",
+            "--max-leak",
+            budget,
+            "--format",
+            format,
+        ])
+    };
+    let kept = hunt("3obj/req,1kB/req", "text");
+    assert_eq!(kept.status, 0, "{}\n{}", kept.stdout, kept.stderr);
+    assert!(
+        kept.stdout.contains("IN BUDGET     +2.00 Ruby objects"),
+        "{}",
+        kept.stdout
+    );
+    let above = hunt("1.5obj/req", "junit");
+    assert_eq!(above.status, 1, "{}\n{}", above.stdout, above.stderr);
+    assert!(
+        above
+            .stdout
+            .contains("<failure message=\"LEAK: +2.00 Ruby objects"),
+        "{}",
+        above.stdout
+    );
+    let above = hunt("0.01obj/req,16B/req", "github");
+    assert_eq!(above.status, 1, "{}\n{}", above.stdout, above.stderr);
+    let line = "::error file=examples/leaky/app.rb,line=45,title=leak%3A Leaky%3A%3ASTORE::";
+    assert!(above.stdout.starts_with(line), "{}", above.stdout);
+    let wrong = bench.run(&["hunt", "--max-leak", "much"]);
+    assert_eq!(wrong.status, 2);
+    assert!(
+        wrong
+            .stderr
+            .contains("'much' is no budget: write 0.01obj/req"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+/// The recipe of docs/ci.md.
+#[test]
+fn bisect_finds_the_commit_that_leaks() {
+    needs("git");
+    let recipe = fs::read_to_string(common::repository().join("docs/ci.md")).expect("docs/ci.md");
+    let start = recipe
+        .find("rbleak hunt -q --keep-dumps no")
+        .expect("the recipe");
+    let script = recipe[start..].split_once('\'').expect("its end").0;
+    let script = script
+        .replace("rbleak", env!("CARGO_BIN_EXE_rbleak"))
+        .replace("--path /users", "-C app --path /leak --run-dir ../runs");
+    let patient = Patient::new(&leaky(), &[]);
+    let home = patient.bench.home.path().join("repository");
+    fs::create_dir(&home).expect("a folder");
+    fs::rename(&patient.folder, home.join("app")).expect("a move");
+    git(&home, &["init", "-q"]);
+    let source = home.join("app/app.rb");
+    let leaks = fs::read_to_string(&source).expect("a source");
+    let clean = leaks.replace("STORE << Session.new(token)", "Session.new(token)");
+    for step in 0..4 {
+        let text = if step < 2 { &clean } else { &leaks };
+        fs::write(&source, format!("{text}# {step}\n")).expect("a source");
+        git(&home, &["add", "-A"]);
+        git(&home, &["commit", "-q", "-m", &format!("step {step}")]);
+    }
+    git(&home, &["bisect", "start", "HEAD", "HEAD~3"]);
+    let said = git(&home, &["bisect", "run", "sh", "-c", &script]);
+    assert!(said.contains("is the first bad commit"), "{said}");
+    assert!(said.contains("step 2"), "{said}");
+}

@@ -151,6 +151,7 @@ fn recorded() -> Result<Conclusion> {
         known: Vec::new(),
         run: None,
         all: false,
+        budget: None,
     });
     Ok(Conclusion {
         document,

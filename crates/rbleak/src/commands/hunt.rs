@@ -4,6 +4,7 @@ use crate::audit::summary;
 use crate::cli::HuntArgs;
 use crate::derailed::Defaults;
 use crate::exit::ExitStatus;
+use crate::hunt::budget::Kept;
 use crate::hunt::diagnose::diagnose;
 use crate::hunt::document::{RunLine, Told, document};
 use crate::hunt::measure::{Measured, measure};
@@ -71,7 +72,7 @@ pub(crate) fn hunt(plan: &Plan, here: &Path, all: bool) -> Result<Conclusion> {
     };
     let mut run = RunDirectory::create(&plan.run_parent, &now, begun(&now, app, load))?;
     let progress = Progress::new(plan.quiet);
-    let margins = Margins::default();
+    let margins = plan.margins();
     let result = measure(plan, &mut run, &interrupt, &progress, &margins)
         .and_then(|measured| conclude(plan, &mut run, here, all, &margins, measured));
     progress.done();
@@ -92,6 +93,8 @@ fn conclude(
     }
     run.manifest.status = Status::Complete;
     let sources = Sources::of_directory(&plan.directory);
+    let budget = plan.budget.as_ref();
+    let budget = budget.map(|budget| (budget, budget.is_kept(&diagnosis.signals)));
     let told = |all| {
         document(&Told {
             app: &run.manifest.app,
@@ -112,6 +115,7 @@ fn conclude(
                 bytes: run.dump_bytes(),
             }),
             all,
+            budget,
         })
     };
     // What is kept of the run has all findings, however many are shown.
@@ -119,7 +123,12 @@ fn conclude(
     run.save()?;
     Ok(Conclusion {
         document: told(all),
-        status: status_of(diagnosis.signals.cause),
+        status: match budget {
+            None => status_of(diagnosis.signals.cause),
+            Some((_, Kept::Yes)) => ExitStatus::Clean,
+            Some((_, Kept::No)) => ExitStatus::Found,
+            Some((_, Kept::Untold)) => ExitStatus::Inconclusive,
+        },
         folder: Some(run.path().to_owned()),
     })
 }

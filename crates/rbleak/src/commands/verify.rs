@@ -15,6 +15,9 @@ use std::path::Path;
 
 /// Runs the command.
 pub(crate) fn run(args: &VerifyArgs) -> Result<ExitStatus> {
+    if args.hunt.max_leak.is_some() {
+        bail!("--max-leak is of hunt: verify takes a leak for mended when it is gone");
+    }
     let open = |folder: &Path| Recorded::open(folder, folder.display().to_string());
     let (before, after) = match (&args.before, &args.after, &args.baseline) {
         (Some(before), Some(after), _) => (open(before)?, open(after)?),

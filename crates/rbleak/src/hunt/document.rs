@@ -1,5 +1,6 @@
 //! What a hunt found, as a document.
 
+use super::budget::{Budget, Kept};
 use super::diagnose::Diagnosis;
 use super::marks;
 use crate::findings::{Words, finding, grower_finding, known_table};
@@ -25,6 +26,8 @@ pub(crate) struct Told<'a> {
     pub(crate) run: Option<RunLine>,
     /// List what levelled off.
     pub(crate) all: bool,
+    /// What may leak, and whether it is kept.
+    pub(crate) budget: Option<(&'a Budget, Kept)>,
 }
 
 /// Where the run lies.
@@ -51,7 +54,7 @@ const MAX_FINDINGS: usize = 10;
 pub(crate) fn document(told: &Told<'_>) -> Document {
     let mut document = Document::new("rbleak/hunt/v1");
     document.push(Block::Facts(head(told)));
-    document.push(Block::Verdict(verdict(told)));
+    document.push(Block::Verdict(budgeted(told, verdict(told))));
     let words = Words {
         sources: told.sources,
         per: per(told.app),
@@ -127,6 +130,24 @@ fn head(told: &Told<'_>) -> Vec<Fact> {
         json!(load),
     ));
     facts
+}
+
+/// The verdict, held against the budget where there is one.
+fn budgeted(told: &Told<'_>, mut verdict: Verdict) -> Verdict {
+    let Some((budget, kept)) = told.budget else {
+        return verdict;
+    };
+    verdict.data["budget"] = budget.data(kept);
+    match (told.diagnosis.signals.cause, kept) {
+        (Cause::Undecided, _) => return verdict,
+        (Cause::Nothing, _) | (_, Kept::No) => {}
+        (_, Kept::Yes) => (verdict.word, verdict.tone) = ("IN BUDGET".to_owned(), Tone::Good),
+        (_, Kept::Untold) => {
+            (verdict.word, verdict.tone) = ("INCONCLUSIVE".to_owned(), Tone::Warning);
+        }
+    }
+    verdict.details.push(budget.words(kept));
+    verdict
 }
 
 /// What a rate is per.

@@ -1,6 +1,7 @@
 //! What a hunt says to services of CI: remarks on lines of the sources, and
 //! checks as of a test run.
 
+use super::budget::Kept;
 use super::document::Told;
 use crate::audit::place;
 use crate::held::Ranked;
@@ -81,7 +82,11 @@ fn at_its_line(told: &Told<'_>, ranked: &Ranked) -> Option<Annotation> {
     let name = ranked.holder.name.to_string();
     Some(Annotation {
         rule: rule(),
-        level: Level::Error,
+        level: match told.budget {
+            Some((_, Kept::Yes)) => Level::Note,
+            Some((_, Kept::Untold)) => Level::Warning,
+            Some((_, Kept::No)) | None => Level::Error,
+        },
         title: format!("leak: {}", told.sources.shorten_within(&name)),
         message: format!(
             "what is allocated here is kept: {:.2} objects and {:.0} B per request",

@@ -1,10 +1,12 @@
 //! From flags and derailed's variables to what will be done, or to one
 //! sentence that says why it cannot.
 
+use super::budget::Budget;
 use crate::cli::HuntArgs;
 use crate::derailed::Defaults;
 use anyhow::{Context, Result, bail};
 use rbleak_capture::{Mode, Request};
+use rbleak_trend::Margins;
 use rbleak_units::Bytes;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +39,8 @@ pub(crate) struct Plan {
     /// What reading the dumps may take.
     pub(crate) memory: Option<Bytes>,
     pub(crate) quiet: bool,
+    /// What may leak.
+    pub(crate) budget: Option<Budget>,
 }
 
 /// Rounds before any verdict unless the flags say otherwise.
@@ -81,7 +85,16 @@ impl Plan {
             keep_dumps: args.keep_dumps == "yes",
             memory: args.memory,
             quiet: args.quiet,
+            budget: args.max_leak.clone(),
         })
+    }
+
+    /// Growth below these is no leak.
+    pub(crate) fn margins(&self) -> Margins {
+        self.budget
+            .as_ref()
+            .map(Budget::margins)
+            .unwrap_or_default()
     }
 
     /// What is hunted, in a word or two.
