@@ -36,6 +36,7 @@ module RbleakAgent__
         when "dump" then Dump.write(arguments["path"], arguments["how"])
         when "census" then Census.write(arguments["path"])
         when "names" then Names.write(arguments["path"])
+        when "routes" then routes
         else raise ArgumentError, "unknown command #{name}"
         end
       end
@@ -61,6 +62,20 @@ module RbleakAgent__
           "jit" => jit,
           "threads" => Thread.list.size
         }
+      end
+
+      # The routes of a Rails app, engines left out: `GET /users/:id(.:format)`,
+      # a line each; nothing where there is no Rails.
+      def routes
+        rails = Core.constant(Object, :Rails)
+        return {} unless rails.respond_to?(:application) && rails.application
+
+        lines = rails.application.routes.routes.map do |route|
+          next if route.respond_to?(:internal) && route.internal
+
+          "#{route.verb} #{route.path.spec}"
+        end
+        { "routes" => lines.compact.join("\n") }
       end
 
       # Reads a constant only if it is loaded already.

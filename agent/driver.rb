@@ -30,19 +30,35 @@ module RbleakAgent__
           name, value = header.split(":", 2)
           [cgi_name(name), value.to_s.strip]
         end
-        (@requests ||= []) << [arguments["path"], arguments["method"], arguments["body"], headers.to_h].freeze
+        request = [arguments["path"], arguments["method"], arguments["body"], headers.to_h].freeze
+        arguments["groups"].split(",").each do |group|
+          groups[group.to_i] << request
+          @turns[group.to_i] = 0
+        end
+        nil
+      end
+
+      # Forgets all requests.
+      def forget
+        groups.clear
         nil
       end
 
       def run(arguments)
         count = arguments["n"].to_i
         started = now
-        result = @each ? run_code(count) : run_requests(count)
+        result = @each ? run_code(count) : run_requests(count, arguments["group"].to_i)
         result["seconds"] = now - started
         result
       end
 
       private
+
+      # Groups of requests, each sent in turn by itself.
+      def groups
+        @turns ||= {}
+        @groups ||= Hash.new { |groups, group| groups[group] = [] }
+      end
 
       def boot_rack(rackup)
         require "rack"
@@ -70,13 +86,15 @@ module RbleakAgent__
         { "done" => count }
       end
 
-      def run_requests(count)
+      def run_requests(count, group)
         progress = now
+        requests = groups[group]
         redirects = 0
         redirect = nil
         count.times do |index|
-          request = @requests[@turn ||= 0]
-          @turn = (@turn + 1) % @requests.size
+          # The next one is first in the next round.
+          request = requests[@turns[group] % requests.size]
+          @turns[group] += 1
           begin
             status, location, body = perform(request)
           rescue SignalException
@@ -190,6 +208,7 @@ module RbleakAgent__
       case name
       when "boot" then Driver.boot(arguments)
       when "request" then Driver.request(arguments)
+      when "forget" then Driver.forget
       when "run" then Driver.run(arguments)
       else super
       end

@@ -11,6 +11,7 @@ use rbleak_units::{Bytes, Objects};
 use crate::census::{self, Container};
 use crate::connection::{Connection, Fault};
 use crate::interrupt::Interrupt;
+use crate::launch::Request;
 use crate::private_directory::PrivateDirectory;
 use crate::protocol::{Fields, command};
 
@@ -205,6 +206,31 @@ impl Agent {
             gc_count: required(&fields, "gc_count")?,
             at,
         })
+    }
+
+    /// Adds a request to groups, which have commas between them.
+    pub(crate) fn add_request(
+        &mut self,
+        request: &Request,
+        groups: &str,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<(), Fault> {
+        let headers: Vec<String> = request
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        let headers = headers.join("\n");
+        let mut arguments = vec![
+            ("method", request.method.as_str()),
+            ("path", &request.path),
+            ("headers", &headers),
+            ("groups", groups),
+        ];
+        arguments.extend(request.body.as_deref().map(|body| ("body", body)));
+        self.call("request", &arguments, patience, interrupt)?;
+        Ok(())
     }
 
     pub(crate) fn glance(&mut self, interrupt: &Interrupt) -> Result<Glance, Fault> {

@@ -42,6 +42,7 @@ pub struct App {
     pub(crate) directory: PrivateDirectory,
     pub(crate) about: About,
     pub(crate) requests: Vec<Request>,
+    pub(crate) groups: Vec<Group>,
     pub(crate) request_timeout: Duration,
     pub(crate) stop_timeout: Duration,
     pub(crate) booted: Instant,
@@ -49,6 +50,20 @@ pub struct App {
     /// The process that is looked into by dumps and censuses, once there was
     /// one.
     pub(crate) subject: Option<u32>,
+}
+
+/// Requests that are sent in turn, by their places in the list of all, and
+/// whose turn it is.
+#[derive(Debug)]
+pub(crate) struct Group {
+    which: Vec<usize>,
+    turn: u64,
+}
+
+impl Group {
+    pub(crate) fn of(which: Vec<usize>) -> Group {
+        Group { which, turn: 0 }
+    }
 }
 
 /// A process that serves, and what it had when it was first and last sampled.
@@ -89,15 +104,29 @@ impl App {
         self.child.pid()
     }
 
-    /// Sends exactly `count` requests; the first failure ends it.
+    /// Sends exactly `count` requests, all in turn; the first failure ends it.
     pub fn run(&mut self, count: u64) -> Result<Load, CaptureError> {
+        self.run_group(0, count)
+    }
+
+    /// Sends exactly `count` requests of one group, in turn; the first failure
+    /// ends it. Where the group's turn is it goes on the next time. Of code,
+    /// which has no groups, the group is of no matter.
+    pub fn run_group(&mut self, group: usize, count: u64) -> Result<Load, CaptureError> {
         let doing = "requests were sent";
         match &self.driving {
             Driving::Http(clients) => {
                 let child = &mut self.child;
                 let mut stop = || child.kill();
-                let (load, trouble) =
-                    clients.run(&self.requests, count, &self.interrupt, &mut stop);
+                let Group { which, turn } = &mut self.groups[group];
+                let (load, trouble) = clients.run(
+                    &self.requests,
+                    which,
+                    (*turn, count),
+                    &self.interrupt,
+                    &mut stop,
+                );
+                *turn += count;
                 match trouble {
                     None => Ok(load),
                     Some(trouble) => Err(self.trouble(trouble, load.requests, doing)),
@@ -105,15 +134,66 @@ impl App {
             }
             Driving::InProcess => {
                 let patience = self.request_timeout;
-                let count = count.to_string();
+                let (count, group) = (count.to_string(), group.to_string());
                 let agent = &mut self.agents[0].agent;
+                let arguments = [("n", count.as_str()), ("group", &group)];
                 let fields = agent
-                    .call("run", &[("n", &count)], patience, &self.interrupt)
+                    .call("run", &arguments, patience, &self.interrupt)
                     .map_err(|fault| self.fault(fault, 0, doing))?;
                 self.load(&fields)
                     .map_err(|fault| self.fault(fault, 0, doing))?
             }
         }
+    }
+
+    /// Takes other requests, in groups: each is a list of places in `requests`,
+    /// none of them empty.
+    ///
+    /// # Errors
+    /// If a request cannot be sent, or there is none.
+    pub fn set_requests(
+        &mut self,
+        requests: Vec<Request>,
+        groups: Vec<Vec<usize>>,
+    ) -> Result<(), CaptureError> {
+        if groups.is_empty() || groups.iter().any(Vec::is_empty) {
+            return Err(CaptureError::NoRequests);
+        }
+        requests.iter().try_for_each(boot::validated)?;
+        if let Driving::InProcess = self.driving {
+            let doing = "requests were handed over";
+            let mut of: Vec<Vec<String>> = vec![Vec::new(); requests.len()];
+            for (group, which) in groups.iter().enumerate() {
+                which.iter().for_each(|&at| of[at].push(group.to_string()));
+            }
+            let patience = self.request_timeout;
+            let agent = &mut self.agents[0].agent;
+            let mut handed = agent
+                .call("forget", &[], patience, &self.interrupt)
+                .map(drop);
+            for (request, groups) in requests.iter().zip(&of) {
+                let agent = &mut self.agents[0].agent;
+                handed = handed.and_then(|()| {
+                    agent.add_request(request, &groups.join(","), patience, &self.interrupt)
+                });
+            }
+            handed.map_err(|fault| self.fault(fault, 0, doing))?;
+        }
+        self.requests = requests;
+        self.groups = groups.into_iter().map(Group::of).collect();
+        Ok(())
+    }
+
+    /// The routes of a Rails app, `GET /users/:id(.:format)` each; `None` where
+    /// there is no Rails.
+    pub fn routes(&mut self) -> Result<Option<Vec<String>>, CaptureError> {
+        let patience = self.request_timeout;
+        let agent = &mut self.agents[0].agent;
+        let fields = agent
+            .call("routes", &[], patience, &self.interrupt)
+            .map_err(|fault| self.fault(fault, 0, "the routes were asked for"))?;
+        let text = fields.text("routes");
+        Ok(text.map(|text| text.lines().map(str::to_owned).collect()))
     }
 
     /// Full garbage collections, then the figures.

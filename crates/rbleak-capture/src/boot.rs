@@ -12,13 +12,13 @@ use rbleak_process::listening::{self, Listener};
 use rbleak_process::{Pid, tree};
 
 use crate::agent::{About, Agent};
-use crate::app::{App, Driving, Serving, exception, translate};
+use crate::app::{App, Driving, Group, Serving, exception, translate};
 use crate::child::{Child, TICK, random_digits};
 use crate::connection::Fault;
 use crate::error::CaptureError;
 use crate::http::{self, Clients};
 use crate::interrupt::Interrupt;
-use crate::launch::{Launch, Mode};
+use crate::launch::{Launch, Mode, Request};
 use crate::private_directory::PrivateDirectory;
 
 /// How long the set of serving processes must stay the same.
@@ -36,13 +36,7 @@ pub(crate) fn boot(launch: Launch, interrupt: &Interrupt) -> Result<App, Capture
         if launch.requests.is_empty() {
             return Err(CaptureError::NoRequests);
         }
-        for request in &launch.requests {
-            http::validate(request).map_err(|message| CaptureError::InvalidRequest {
-                method: request.method.clone(),
-                path: request.path.clone(),
-                message,
-            })?;
-        }
+        launch.requests.iter().try_for_each(validated)?;
     }
     let directory = PrivateDirectory::create(&launch.private_bases())?;
     let booting = Booting {
@@ -60,6 +54,15 @@ pub(crate) fn boot(launch: Launch, interrupt: &Interrupt) -> Result<App, Capture
             concurrency,
         } => booting.server(&command, port, concurrency),
     }
+}
+
+/// Whether a request can be sent.
+pub(crate) fn validated(request: &Request) -> Result<(), CaptureError> {
+    http::validate(request).map_err(|message| CaptureError::InvalidRequest {
+        method: request.method.clone(),
+        path: request.path.clone(),
+        message,
+    })
 }
 
 /// A boot under way.
@@ -107,20 +110,8 @@ impl Booting {
         booted.map_err(|fault| self.boot_fault(&mut child, fault, &loaded, each.is_some()))?;
         if each.is_none() {
             for request in &self.launch.requests {
-                let headers: Vec<String> = request
-                    .headers
-                    .iter()
-                    .map(|(name, value)| format!("{name}: {value}"))
-                    .collect();
-                let headers = headers.join("\n");
-                let mut arguments = vec![
-                    ("method", request.method.as_str()),
-                    ("path", &request.path),
-                    ("headers", &headers),
-                ];
-                arguments.extend(request.body.as_deref().map(|body| ("body", body)));
                 agent
-                    .call("request", &arguments, patience, &self.interrupt)
+                    .add_request(request, "0", patience, &self.interrupt)
                     .map_err(|fault| translate(&mut child, fault, 0, doing))?;
             }
         }
@@ -410,7 +401,9 @@ impl Booting {
             first: None,
             last: 0,
         };
+        let all = Group::of((0..self.launch.requests.len()).collect());
         App {
+            groups: vec![all],
             agents: agents.into_iter().map(serving).collect(),
             driving,
             child,

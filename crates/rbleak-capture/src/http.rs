@@ -38,8 +38,6 @@ pub(crate) enum Trouble {
 pub(crate) struct Clients {
     clients: Vec<ureq::Agent>,
     base: String,
-    /// Goes on from round to round, so that every request gets its turn.
-    turn: AtomicU64,
 }
 
 impl Clients {
@@ -59,7 +57,6 @@ impl Clients {
         Clients {
             clients: (0..concurrency.max(1)).map(|_| client()).collect(),
             base: format!("http://{address}"),
-            turn: AtomicU64::new(0),
         }
     }
 
@@ -68,12 +65,13 @@ impl Clients {
         send(&self.clients[0], &self.base, request).map(|answer| answer.status)
     }
 
-    /// Sends exactly `count` requests. `stop` is called at once when the user
+    /// Sends exactly `count` requests: those of `which`, in turn from `first` on. `stop` is called at once when the user
     /// interrupts, to end the requests under way.
     pub(crate) fn run(
         &self,
         requests: &[Request],
-        count: u64,
+        which: &[usize],
+        (first, count): (u64, u64),
         interrupt: &Interrupt,
         stop: &mut dyn FnMut(),
     ) -> (Load, Option<Trouble>) {
@@ -81,8 +79,9 @@ impl Clients {
         let round = Round {
             clients: self,
             requests,
+            which,
             count,
-            first: self.turn.load(Ordering::Relaxed),
+            first,
             next: AtomicU64::new(0),
             done: AtomicU64::new(0),
             over: AtomicBool::new(false),
@@ -105,7 +104,6 @@ impl Clients {
                 thread::sleep(Duration::from_millis(1));
             }
         });
-        self.turn.fetch_add(count, Ordering::Relaxed);
         let load = Load {
             requests: round.done.into_inner(),
             elapsed: started.elapsed(),
@@ -120,6 +118,7 @@ impl Clients {
 struct Round<'a> {
     clients: &'a Clients,
     requests: &'a [Request],
+    which: &'a [usize],
     count: u64,
     first: u64,
     next: AtomicU64,
@@ -137,7 +136,8 @@ impl Round<'_> {
             if index >= self.count {
                 break;
             }
-            let request = ((self.first + index) % self.requests.len() as u64) as usize;
+            let turn = (self.first + index) % self.which.len() as u64;
+            let request = self.which[turn as usize];
             match send(client, &self.clients.base, &self.requests[request]) {
                 Ok(answer) if answer.status < 400 => self.success(answer),
                 Ok(answer) => self.stop_with(Trouble::Status {

@@ -20,11 +20,13 @@
 //! | `dump` | `path=` a FIFO; `how=` forces a method | `how` (`direct`, `buffered`, `forked`) `pause_ms` `gc_count` |
 //! | `names` | `path=` a FIFO | `how` |
 //! | `census` | `path=` a FIFO | `how` |
+//! | `routes` | | `routes`: `VERB /path/:spec` lines, of a Rails app |
 //! | `boot` | `mode=rack rackup=` or `mode=code boot= each=` | |
-//! | `request` | `method` `path` `headers` (`Name: value` lines) `body` | |
-//! | `run` | `n` | `done` `seconds` `redirects` `redirect`; or `failed=status` with `method` `path` `status` `body`; or `failed=exception` with `class` `message` `backtrace` |
+//! | `request` | `method` `path` `headers` (`Name: value` lines) `body`; `groups` with commas between | |
+//! | `forget` | | all requests are forgotten |
+//! | `run` | `n`; `group` of requests to be sent in turn | `done` `seconds` `redirects` `redirect`; or `failed=status` with `method` `path` `status` `body`; or `failed=exception` with `class` `message` `backtrace` |
 //!
-//! The last three are answered by the driver of the in-process modes only.
+//! The last four are answered by the driver of the in-process modes only.
 //! A field whose value is unknown is left out.
 //!
 //! # Names
