@@ -10,10 +10,11 @@ use super::reach::Parent;
 use super::tracer::Tracer;
 use super::words;
 use crate::names::{CodeLocation, Names};
-use crate::{Heap, ObjectId, ObjectType, Origin, SiteId, origin};
+use crate::{Generation, Heap, ObjectId, ObjectType, Origin, SiteId, origin};
 use rbleak_units::{Address, Bytes, Objects, grouped};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::BuildHasher;
@@ -114,6 +115,9 @@ pub struct Holder {
     pub bytes: Bytes,
     /// Objects and bytes by the dump in which they were seen first.
     pub born: Vec<(u64, u64)>,
+    /// Objects and bytes by the generation in which they were allocated, where
+    /// that was traced; oldest first.
+    pub generations: Vec<(Generation, (u64, u64))>,
     /// Where they were born: the app's own sites before those of gems, then by
     /// bytes.
     pub sites: Vec<HolderSite>,
@@ -185,6 +189,8 @@ impl Holder {
             }
             // Of different containers: their sum says nothing.
             all.lengths.fill(None);
+            all.generations.extend(other.generations);
+            all.generations.sort_unstable();
             all.sites.extend(other.sites);
         }
         Some(all)
@@ -306,7 +312,13 @@ impl Tracer<'_> {
         let benign = Benign::of(self, known, &name, &cluster.way, &cluster.ids);
         let is_within = benign.is_some_and(|row| row.is_within(self, known, &cluster.accumulators));
         let mut born = vec![(0, 0); self.input.heaps.len()];
+        let mut generations: BTreeMap<Generation, (u64, u64)> = BTreeMap::new();
         for &id in &cluster.ids {
+            if let Some(generation) = self.heap.generation(id) {
+                let (objects, bytes) = generations.entry(generation).or_default();
+                *objects += 1;
+                *bytes += self.heap.shallow_size(id).0;
+            }
             let (objects, bytes) = &mut born[usize::from(self.input.first_seen[id.index()])];
             *objects += 1;
             *bytes += self.heap.shallow_size(id).0;
@@ -335,6 +347,7 @@ impl Tracer<'_> {
             objects: Objects(cluster.ids.len() as u64),
             bytes: Bytes(cluster.bytes),
             born,
+            generations: generations.into_iter().collect(),
             benign,
             is_within,
             sites: self.sites(&cluster.ids),
