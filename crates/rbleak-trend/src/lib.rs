@@ -13,6 +13,7 @@
 
 mod calibration;
 mod compare;
+mod endpoints;
 mod envelope;
 mod growth;
 mod judge;
@@ -30,6 +31,7 @@ mod verdict;
 mod weigh;
 
 pub use compare::difference;
+pub use endpoints::{EndpointTurns, Turn, balanced_order};
 pub use envelope::Axis;
 pub use growth::{Assessment, Growth, assess};
 pub use judge::{Settings, judge, seconds_until};

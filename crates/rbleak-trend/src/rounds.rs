@@ -227,7 +227,7 @@ impl Rounds {
 /// Objects explain bytes, and bytes of objects explain native memory: the
 /// first that grows is the cause, and a later one counts only when those
 /// before it are known to be flat.
-fn cause(
+pub(crate) fn cause(
     objects: &Assessment,
     content: Option<&Assessment>,
     memsize: &Assessment,
