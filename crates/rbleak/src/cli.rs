@@ -62,6 +62,13 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Who knows the paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PathsFrom {
+    /// Rails
+    Routes,
+}
+
 /// How the answer of a hunt is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HuntFormat {
@@ -84,9 +91,42 @@ pub(crate) struct HuntArgs {
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
 
-    /// Path to request; repeat for several, requested in turn [default: /]
+    /// Path to request; repeat for several, each an endpoint of its own [default: /]
     #[arg(long, value_name = "PATH", help_heading = "Requests")]
     pub(crate) path: Vec<String>,
+    /// Take the paths from the app: what Rails routes by GET
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE",
+        conflicts_with = "each",
+        help_heading = "Requests"
+    )]
+    pub(crate) paths_from: Option<PathsFrom>,
+    /// Value of a parameter of routes, such as id=1; repeat for several
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        requires = "paths_from",
+        help_heading = "Requests"
+    )]
+    pub(crate) param: Vec<String>,
+    /// Replay the requests of an HTTP archive, in order and with their shares
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "each",
+        help_heading = "Requests"
+    )]
+    pub(crate) har: Option<PathBuf>,
+    /// Replay the requests of an access log (common or combined format)
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "each",
+        help_heading = "Requests"
+    )]
+    pub(crate) log: Option<PathBuf>,
     /// Request method [default: GET]
     #[arg(long, value_name = "METHOD", help_heading = "Requests")]
     pub(crate) method: Option<String>,
@@ -205,7 +245,9 @@ pub(crate) struct HuntArgs {
 const HUNT_HELP: &str = "\
 Examples:
   rbleak hunt --path /users                      config.ru of this folder, in process
-  rbleak hunt --path / --path /about             two paths in turn
+  rbleak hunt --path / --path /about             two endpoints: which one leaks
+  rbleak hunt --paths-from routes --param id=1   all that Rails routes by GET
+  rbleak hunt --log access.log                   recorded traffic, in its order
   rbleak hunt --path /x -- puma -p {port}        a server, over HTTP
   rbleak hunt --boot lib/job.rb --each 'Job.new.perform'
   rbleak hunt --path / --max-leak 0.5obj/req --junit leaks.xml      for CI

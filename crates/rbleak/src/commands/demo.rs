@@ -140,7 +140,7 @@ fn recorded() -> Result<Conclusion> {
         agent_directory: manifest.app.agent_directory.clone(),
     };
     let margins = Margins::default();
-    let diagnosis = diagnose(&rounds, &margins, Some(&evidence))?;
+    let diagnosis = diagnose(&rounds, &margins, None, Some(&evidence))?;
     let document = document(&Told {
         app: &manifest.app,
         load: &manifest.load,
@@ -152,6 +152,7 @@ fn recorded() -> Result<Conclusion> {
         run: None,
         all: false,
         budget: None,
+        endpoints: None,
     });
     Ok(Conclusion {
         document,

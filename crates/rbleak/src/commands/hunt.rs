@@ -87,7 +87,12 @@ fn conclude(
     margins: &Margins,
     measured: Measured,
 ) -> Result<Conclusion> {
-    let diagnosis = diagnose(&measured.rounds, margins, measured.evidence.as_ref())?;
+    let diagnosis = diagnose(
+        &measured.rounds,
+        margins,
+        measured.cause,
+        measured.evidence.as_ref(),
+    )?;
     if !plan.keep_dumps {
         run.drop_dumps()?;
     }
@@ -116,6 +121,7 @@ fn conclude(
             }),
             all,
             budget,
+            endpoints: measured.endpoints.as_ref(),
         })
     };
     // What is kept of the run has all findings, however many are shown.

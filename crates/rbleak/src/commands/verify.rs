@@ -53,8 +53,11 @@ fn both(args: &VerifyArgs, revision: &str) -> Result<(Recorded, Recorded)> {
         Recorded::open(&folder, shown.display().to_string())
     };
     let before = hunted(&earlier, worktree.short())?;
-    // Rounds of the same size: what differs is the app alone.
-    plan.per_round = Some(before.manifest.load.requests_per_round);
+    // Rounds of the same size: what differs is the app alone. Of several
+    // endpoints, each has its own.
+    if plan.traffic.is_none() {
+        plan.per_round = Some(before.manifest.load.requests_per_round);
+    }
     let after = hunted(&plan, "this tree")?;
     Ok((before, after))
 }

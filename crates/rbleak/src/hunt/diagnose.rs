@@ -10,13 +10,15 @@ pub(crate) struct Diagnosis {
     pub(crate) held: Held,
 }
 
-/// Judges `rounds`, and where there is `evidence`, says who holds what grows.
+/// Judges `rounds`, of which the cause may be `known` better, and where there is `evidence`, says who holds what grows.
 pub(crate) fn diagnose(
     rounds: &Rounds,
     margins: &Margins,
+    known: Option<Cause>,
     evidence: Option<&Evidence>,
 ) -> Result<Diagnosis> {
     let mut signals = rounds.judge(margins);
+    signals.cause = known.unwrap_or(signals.cause);
     // Old objects that get longer are looked for only where no new ones
     // explain the growth.
     let mut held = match evidence {

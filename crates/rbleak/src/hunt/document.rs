@@ -2,6 +2,8 @@
 
 use super::budget::{Budget, Kept};
 use super::diagnose::Diagnosis;
+use super::endpoints::EndpointsFound;
+use super::endpoints_told;
 use super::marks;
 use crate::findings::{Words, finding, grower_finding, known_table};
 use crate::rates::{byte_range, cause_name, interval, object_range, signed_bytes};
@@ -28,6 +30,8 @@ pub(crate) struct Told<'a> {
     pub(crate) all: bool,
     /// What may leak, and whether it is kept.
     pub(crate) budget: Option<(&'a Budget, Kept)>,
+    /// What was found of each endpoint, where there are several.
+    pub(crate) endpoints: Option<&'a EndpointsFound>,
 }
 
 /// Where the run lies.
@@ -54,23 +58,32 @@ const MAX_FINDINGS: usize = 10;
 pub(crate) fn document(told: &Told<'_>) -> Document {
     let mut document = Document::new("rbleak/hunt/v1");
     document.push(Block::Facts(head(told)));
-    document.push(Block::Verdict(budgeted(told, verdict(told))));
-    let words = Words {
+    let mut verdict = verdict(told);
+    let mut words = Words {
         sources: told.sources,
         per: per(told.app),
     };
+    if let Some(found) = told.endpoints {
+        verdict = endpoints_told::verdict(found, verdict);
+        words = endpoints_told::words(words);
+    }
+    document.push(Block::Verdict(budgeted(told, verdict)));
+    if let Some(found) = told.endpoints {
+        document.push(Block::Table(endpoints_told::table(told, found)));
+    }
     let growers = told
         .diagnosis
         .held
         .growers
         .iter()
         .map(|grower| grower_finding(&words, grower, told.diagnosis.held.span));
-    let holders = told
-        .diagnosis
-        .held
-        .growing
-        .iter()
-        .map(|ranked| finding(&words, ranked));
+    let holders = told.diagnosis.held.growing.iter().map(|ranked| {
+        let mut finding = finding(&words, ranked);
+        if let Some(found) = told.endpoints {
+            endpoints_told::by_endpoint(found, ranked, &mut finding);
+        }
+        finding
+    });
     let mut findings: Vec<Finding> = growers.chain(holders).collect();
     let many = findings.len();
     if !told.all {
@@ -121,10 +134,10 @@ fn head(told: &Told<'_>) -> Vec<Fact> {
             load.rounds,
             grouped(load.requests_per_round),
             load.seconds,
-            if load.paths.is_empty() {
-                String::new()
-            } else {
-                format!(" · {}", load.paths.join(" "))
+            match (load.paths.as_slice(), told.endpoints) {
+                ([], _) => String::new(),
+                (paths, Some(_)) => format!(" · {} endpoints", paths.len()),
+                (paths, None) => format!(" · {}", paths.join(" ")),
             }
         ),
         json!(load),
@@ -356,6 +369,10 @@ fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
             json!(not_shown),
         ));
     }
+    facts.extend(
+        told.endpoints
+            .and_then(|found| endpoints_told::skipped(found, told.all)),
+    );
     let mut levelled: Vec<(String, Value)> = told
         .diagnosis
         .held

@@ -3,6 +3,7 @@
 
 use super::budget::Kept;
 use super::document::Told;
+use super::endpoints_told;
 use crate::audit::place;
 use crate::held::Ranked;
 use rbleak_report::{
@@ -26,15 +27,21 @@ pub(super) fn mark(document: &mut Document, told: &Told<'_>) {
     let titles = findings
         .iter()
         .map(|finding| format!("{}: {}", finding.title, finding.summary));
-    let checks = vec![Check {
-        name: match told.load.paths.as_slice() {
-            [] => format!("{} does not leak", told.app.target),
-            paths => format!("{} does not leak", paths.join(" ")),
-        },
-        outcome: outcome(verdict.tone),
-        message: format!("{}: {}", verdict.word, verdict.headline),
-        details: details.chain(titles).collect(),
-    }];
+    let one = || {
+        vec![Check {
+            name: match told.load.paths.as_slice() {
+                [] => format!("{} does not leak", told.app.target),
+                paths => format!("{} does not leak", paths.join(" ")),
+            },
+            outcome: outcome(verdict.tone),
+            message: format!("{}: {}", verdict.word, verdict.headline),
+            details: details.chain(titles).collect(),
+        }]
+    };
+    let checks = match told.endpoints {
+        Some(found) => endpoints_told::checks(found, verdict),
+        None => one(),
+    };
     let mut annotations: Vec<Annotation> = told
         .diagnosis
         .held
@@ -89,8 +96,10 @@ fn at_its_line(told: &Told<'_>, ranked: &Ranked) -> Option<Annotation> {
         },
         title: format!("leak: {}", told.sources.shorten_within(&name)),
         message: format!(
-            "what is allocated here is kept: {:.2} objects and {:.0} B per request",
-            ranked.objects_per, ranked.bytes_per
+            "what is allocated here is kept: {:.2} objects and {:.0} B per request{}",
+            ranked.objects_per,
+            ranked.bytes_per,
+            told.endpoints.map_or("", |_| " of all endpoints")
         ),
         file: Some(place::of(&told.app.directory.join(&place.file), workspace)),
         line: Some(place.line),

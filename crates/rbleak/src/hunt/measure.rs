@@ -6,12 +6,14 @@
 
 use super::diagnose::diagnose;
 use super::document::Cache;
+use super::endpoints::{EndpointsFound, Many, overall};
 use super::plan::Plan;
+use super::traffic::Traffic;
 use crate::files::write_atomically;
 use crate::held::Evidence;
 use crate::run::{DumpRecord, RunDirectory};
 use crate::shell::Progress;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rbleak_capture::{App, CaptureError, Container, Interrupt, Launch, Load};
 use rbleak_process::Pid;
 use rbleak_process::allocator;
@@ -28,6 +30,9 @@ pub(crate) struct Measured {
     /// The dumps of the last dump phase, if there was one.
     pub(crate) evidence: Option<Evidence>,
     pub(crate) caches: Vec<Cache>,
+    /// Of each endpoint, where there are several; and what follows from them.
+    pub(crate) endpoints: Option<EndpointsFound>,
+    pub(crate) cause: Option<Cause>,
 }
 
 /// A round of this length is long against the cost of a sample, and short
@@ -39,6 +44,10 @@ const SPEED_REQUESTS: u64 = 25;
 const FIRST_REQUESTS: u64 = 2;
 const MIN_PER_ROUND: u64 = 50;
 const MAX_PER_ROUND: u64 = 500;
+/// A turn of one endpoint among several: there are more of them.
+const TURN_SECONDS: f64 = 0.1;
+const MIN_PER_TURN: u64 = 25;
+const MAX_PER_TURN: u64 = 100;
 /// The same answer so many rounds in a row is the verdict.
 const CONFIRM: u32 = 2;
 /// Every so many rounds named containers are counted; what has not grown since
@@ -79,6 +88,7 @@ pub(crate) fn measure(
         played: 0,
         traced: false,
         evidence: None,
+        many: None,
     };
     let result = hunt.go();
     let samples = hunt.run.write_samples(hunt.rounds.samples());
@@ -87,6 +97,13 @@ pub(crate) fn measure(
     let caches = result?;
     samples?;
     progress.say("stopping the app");
+    let cause = hunt.many.is_some().then(|| hunt.cause());
+    // Collections of several processes are counted together.
+    let tells_generations = hunt.app.about().processes.len() == 1;
+    let endpoints = hunt
+        .many
+        .take()
+        .map(|many| many.found(margins, tells_generations));
     let (rounds, evidence) = (hunt.rounds, hunt.evidence);
     hunt.app.stop()?;
     hunt.run.save()?;
@@ -94,6 +111,8 @@ pub(crate) fn measure(
         rounds,
         evidence,
         caches,
+        endpoints,
+        cause,
     })
 }
 
@@ -145,35 +164,44 @@ struct Hunt<'a> {
     /// Whether allocation tracing is on.
     traced: bool,
     evidence: Option<Evidence>,
+    /// The endpoints, where there are several.
+    many: Option<Many>,
 }
 
 impl Hunt<'_> {
     fn go(&mut self) -> Result<Vec<Cache>> {
         self.progress.say("warming up");
+        let traffic = self.traffic()?;
         // The first requests load code, and code fills tables that are none
         // of the app's caches.
-        self.load(FIRST_REQUESTS)?;
+        let traffic = self.first_requests(traffic)?;
         let first = self.app.census()?;
         let mut counts = Vec::new();
-        let per_round = self.warm_up()?;
+        let per_round = match traffic {
+            Some(traffic) => self.warm_up_each(traffic)?,
+            None => self.warm_up()?,
+        };
         self.run.manifest.load.requests_per_round = per_round;
         self.sample()?;
-        let mut answers = (Cause::Undecided, 0);
+        let mut answers = (vec![Cause::Undecided], 0);
         let mut dump_phases = 0;
         while self.played < self.plan.max_rounds {
             self.round(per_round)?;
             if self.played.is_multiple_of(CENSUS_ROUNDS) {
                 counts.push((self.played, self.app.census()?));
             }
-            let cause = self.rounds.judge(self.margins).cause;
-            answers = match answers {
-                (last, times) if last == cause => (last, times + 1),
-                _ => (cause, 1),
+            let causes = self.causes();
+            let cause = overall(&causes);
+            let is_open = match cause {
+                Cause::Undecided | Cause::Nothing => causes.contains(&Cause::Undecided),
+                // One that cannot be told holds up the others so long.
+                _ => causes.contains(&Cause::Undecided) && self.played < 2 * self.plan.min_rounds,
             };
-            if cause == Cause::Undecided
-                || answers.1 < CONFIRM
-                || self.played < self.plan.min_rounds
-            {
+            answers = match answers {
+                (last, times) if last == causes => (last, times + 1),
+                _ => (causes, 1),
+            };
+            if is_open || answers.1 < CONFIRM || self.played < self.plan.min_rounds {
                 continue;
             }
             match cause {
@@ -184,7 +212,7 @@ impl Hunt<'_> {
                         break;
                     }
                     // It went on no longer: a cache that had not been full.
-                    answers = (Cause::Undecided, 0);
+                    answers = (vec![Cause::Undecided], 0);
                 }
                 // What could not be confirmed twice may yet level off.
                 Cause::RubyObjects | Cause::RubyBytes => {}
@@ -205,8 +233,125 @@ impl Hunt<'_> {
     fn is_confirmed(&mut self, cause: Cause) -> Result<bool> {
         self.progress.say("reading the heap dumps");
         self.evidence = Evidence::of_run(self.run, self.plan.memory)?;
-        let diagnosis = diagnose(&self.rounds, self.margins, self.evidence.as_ref())?;
-        Ok(self.rounds.goes_on(cause, self.margins) && diagnosis.held.confirms_growth())
+        let known = self.many.is_some().then_some(cause);
+        let diagnosis = diagnose(&self.rounds, self.margins, known, self.evidence.as_ref())?;
+        let goes_on = match &self.many {
+            Some(many) => many.goes_on(self.margins),
+            None => self.rounds.goes_on(cause, self.margins),
+        };
+        Ok(goes_on && diagnosis.held.confirms_growth())
+    }
+
+    /// What each endpoint does so far; of one endpoint, what the app does.
+    fn causes(&self) -> Vec<Cause> {
+        match &self.many {
+            Some(many) => many.causes(self.margins),
+            None => vec![self.rounds.judge(self.margins).cause],
+        }
+    }
+
+    fn cause(&self) -> Cause {
+        overall(&self.causes())
+    }
+
+    /// What is to be requested, once the app was asked for its routes.
+    fn traffic(&mut self) -> Result<Option<Traffic>> {
+        let Some(mut traffic) = self.plan.traffic.clone() else {
+            return Ok(None);
+        };
+        if let Some(fill) = &self.plan.routes {
+            let Some(routes) = self.app.routes()? else {
+                bail!("--paths-from routes wants a Rails app, and this is none: give --path");
+            };
+            traffic.add_routes(&routes, fill, &self.plan.requests[0]);
+        }
+        if traffic.endpoints.is_empty() {
+            bail!(
+                "there is no endpoint to request{}",
+                skipped_words(&traffic.skipped)
+            );
+        }
+        Ok(Some(traffic))
+    }
+
+    /// The first requests of everything; endpoints that fail and were not asked
+    /// for by name are left out.
+    fn first_requests(&mut self, traffic: Option<Traffic>) -> Result<Option<Traffic>> {
+        let Some(traffic) = traffic else {
+            self.load(FIRST_REQUESTS)?;
+            return Ok(None);
+        };
+        self.hand_over(&traffic)?;
+        let mut failing = Vec::new();
+        for (at, endpoint) in traffic.endpoints.iter().enumerate() {
+            let many = (endpoint.requests.len() as u64).clamp(FIRST_REQUESTS, MIN_PER_TURN);
+            match self.app.run_group(at, many) {
+                Ok(load) => self.note(&load),
+                Err(error) if endpoint.is_wanted => return Err(error.into()),
+                Err(CaptureError::RequestFailed { status, .. }) => {
+                    failing.push((at, format!("it is answered by {status}")));
+                }
+                Err(CaptureError::RequestRaised { class, .. }) => {
+                    failing.push((at, format!("it raises {class}")));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if failing.is_empty() {
+            return Ok(Some(traffic));
+        }
+        let traffic = traffic.without(&failing);
+        if traffic.endpoints.is_empty() {
+            bail!(
+                "no endpoint answers with a success{}",
+                skipped_words(&traffic.skipped)
+            );
+        }
+        self.hand_over(&traffic)?;
+        Ok(Some(traffic))
+    }
+
+    /// A group for each endpoint, and one of the recorded traffic.
+    fn hand_over(&mut self, traffic: &Traffic) -> Result<()> {
+        let endpoints = traffic.endpoints.iter();
+        let mut groups: Vec<Vec<usize>> = endpoints.map(|e| e.requests.clone()).collect();
+        if !traffic.recorded.is_empty() {
+            groups.push(traffic.recorded.clone());
+        }
+        self.app.set_requests(traffic.requests.clone(), groups)?;
+        let endpoints = traffic.endpoints.iter();
+        self.run.manifest.load.paths = endpoints.map(|e| e.name.clone()).collect();
+        Ok(())
+    }
+
+    /// [`Hunt::warm_up`] of each endpoint: turns are shorter than rounds, as
+    /// there are many.
+    fn warm_up_each(&mut self, traffic: Traffic) -> Result<u64> {
+        let mut sizes = Vec::new();
+        let mut done = 0;
+        for at in 0..traffic.endpoints.len() {
+            let size = match self.plan.per_round {
+                Some(given) => given,
+                None => {
+                    let timed = self.app.run_group(at, SPEED_REQUESTS)?;
+                    done += SPEED_REQUESTS;
+                    let seconds = timed.elapsed.as_secs_f64().max(1e-6);
+                    let fitting = SPEED_REQUESTS as f64 / seconds * TURN_SECONDS;
+                    (fitting as u64 / MIN_PER_TURN * MIN_PER_TURN).clamp(MIN_PER_TURN, MAX_PER_TURN)
+                }
+            };
+            let warmup = self.plan.warmup.unwrap_or(size);
+            if warmup > 0 {
+                self.app.run_group(at, warmup)?;
+            }
+            done += warmup + FIRST_REQUESTS;
+            sizes.push(size);
+        }
+        self.run.manifest.load.warmup = done;
+        let many = Many::new(traffic, sizes);
+        let per_block = many.per_block();
+        self.many = Some(many);
+        Ok(per_block)
     }
 
     /// Loads what is loaded late, tells the speed, and does the warm-up;
@@ -238,10 +383,14 @@ impl Hunt<'_> {
 
     fn load(&mut self, requests: u64) -> Result<Load, CaptureError> {
         let load = self.app.run(requests)?;
+        self.note(&load);
+        Ok(load)
+    }
+
+    fn note(&mut self, load: &Load) {
         if let Some(target) = &load.first_redirect {
             self.run.manifest.load.redirected_to = Some(target.clone());
         }
-        Ok(load)
     }
 
     fn round(&mut self, requests: u64) -> Result<()> {
@@ -250,15 +399,42 @@ impl Hunt<'_> {
             "round {} of at most {}: {requests} requests each",
             self.played, self.plan.max_rounds
         ));
-        self.load(requests)?;
-        self.requests += requests;
-        self.sample()
+        let Some(many) = &mut self.many else {
+            self.load(requests)?;
+            self.requests += requests;
+            return self.sample();
+        };
+        for slice in many.block() {
+            let load = self.app.run_group(slice.group, slice.requests)?;
+            self.note(&load);
+            self.requests += slice.requests;
+            let (sample, collections) = self.read()?;
+            if let Some(many) = &mut self.many {
+                many.end(slice, sample, collections);
+            }
+        }
+        // The sample after the last turn of a block is that after a round.
+        let last = self.many.as_ref().and_then(Many::last);
+        if let Some(last) = last {
+            self.rounds.push(last);
+        }
+        Ok(())
     }
 
     fn sample(&mut self) -> Result<()> {
+        let (sample, collections) = self.read()?;
+        if let Some(many) = &mut self.many {
+            many.begin(sample, collections);
+        }
+        self.rounds.push(sample);
+        Ok(())
+    }
+
+    /// The figures as they are now, and how many collections there were.
+    fn read(&mut self) -> Result<(RoundSample, u64)> {
         let sample = self.app.sample()?;
         self.run.manifest.app.malloc_source = Some(sample.malloc_source.clone());
-        self.rounds.push(RoundSample {
+        let read = RoundSample {
             requests: self.requests,
             live_slots: sample.live_slots.0 as f64,
             memsize: sample.memsize.as_f64(),
@@ -266,8 +442,8 @@ impl Hunt<'_> {
             malloc_in_use: sample.malloc_in_use.map(Bytes::as_f64),
             malloc_free: sample.malloc_free.map(Bytes::as_f64),
             traced: self.traced,
-        });
-        Ok(())
+        };
+        Ok((read, sample.gc_count))
     }
 
     /// A, B and C, a round between each; the names with the last.
@@ -280,6 +456,9 @@ impl Hunt<'_> {
             self.progress.say(format!("heap dump {label}"));
             let last = index + 1 == LABELS.len();
             self.dump(label, last)?;
+            if let (0, Some(many)) = (index, &mut self.many) {
+                many.first_dump();
+            }
         }
         self.app.trace(false)?;
         self.traced = false;
@@ -306,6 +485,15 @@ impl Hunt<'_> {
             cost: None,
         });
         self.run.save()
+    }
+}
+
+/// `: /users/:id (it needs :id …), …`.
+fn skipped_words(skipped: &[(String, String)]) -> String {
+    let all = skipped.iter().map(|(name, why)| format!("{name} ({why})"));
+    match all.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => String::new(),
+        some => format!(": {some}"),
     }
 }
 

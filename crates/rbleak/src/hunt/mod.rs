@@ -9,6 +9,9 @@
 pub(crate) mod budget;
 pub(crate) mod diagnose;
 pub(crate) mod document;
+pub(crate) mod endpoints;
+mod endpoints_told;
 pub(crate) mod marks;
 pub(crate) mod measure;
 pub(crate) mod plan;
+mod traffic;

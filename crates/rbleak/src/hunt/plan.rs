@@ -2,12 +2,14 @@
 //! sentence that says why it cannot.
 
 use super::budget::Budget;
-use crate::cli::HuntArgs;
+use super::traffic::Traffic;
+use crate::cli::{HuntArgs, PathsFrom};
 use crate::derailed::Defaults;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rbleak_capture::{Mode, Request};
 use rbleak_trend::Margins;
 use rbleak_units::Bytes;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use twox_hash::XxHash3_128;
@@ -19,7 +21,12 @@ pub(crate) struct Plan {
     pub(crate) directory: PathBuf,
     pub(crate) mode: Mode,
     pub(crate) ruby: PathBuf,
+    /// Sent in turn where there is one endpoint.
     pub(crate) requests: Vec<Request>,
+    /// Where there are more, or may be.
+    pub(crate) traffic: Option<Traffic>,
+    /// Values of parameters, where the app is to be asked for its routes.
+    pub(crate) routes: Option<BTreeMap<String, String>>,
     pub(crate) environment: Option<String>,
     pub(crate) bundler: bool,
     pub(crate) boot_timeout: Duration,
@@ -61,10 +68,21 @@ impl Plan {
             .with_context(|| format!("there is no folder {}", directory.display()))?;
         let environment = args.environment.clone().or(defaults.environment.clone());
         let mode = mode(args, defaults, here, &directory, environment.as_deref())?;
+        let requests = match mode {
+            Mode::Code { .. } => Vec::new(),
+            _ => requests(args, defaults)?,
+        };
+        let traffic = traffic(args, &requests, here)?;
         Ok(Plan {
-            requests: match mode {
-                Mode::Code { .. } => Vec::new(),
-                _ => requests(args, defaults)?,
+            // A boot needs one; it is replaced when all are known.
+            requests: match &traffic {
+                Some(traffic) if !traffic.requests.is_empty() => vec![traffic.requests[0].clone()],
+                _ => requests,
+            },
+            traffic,
+            routes: match args.paths_from {
+                Some(PathsFrom::Routes) => Some(parameters(&args.param)?),
+                None => None,
             },
             mode,
             directory,
@@ -115,7 +133,8 @@ impl Plan {
     pub(crate) fn sent_digest(&self) -> Option<String> {
         let mut bytes = Vec::new();
         let mut is_any = false;
-        for request in &self.requests {
+        let of_traffic = self.traffic.iter().flat_map(|traffic| &traffic.requests);
+        for request in self.requests.iter().chain(of_traffic) {
             let headers = request.headers.iter();
             let headers = headers.flat_map(|(name, value)| [name, value]);
             for text in headers.chain(&request.body) {
@@ -202,6 +221,41 @@ fn rackup_command(server: &str, rackup: &Path, environment: Option<&str>) -> Vec
     .map(str::to_owned)
     .chain([rackup.display().to_string()])
     .collect()
+}
+
+/// The endpoints that are known before the app is booted; `None` where there
+/// is but one.
+fn traffic(args: &HuntArgs, requests: &[Request], here: &Path) -> Result<Option<Traffic>> {
+    let is_recorded = args.log.is_some() || args.har.is_some();
+    let mut traffic = Traffic::default();
+    let has_more = is_recorded || args.paths_from.is_some();
+    if !has_more || !args.path.is_empty() {
+        traffic.add_wanted(requests.iter().cloned());
+    }
+    let read = |file: &Path, flag: &str| {
+        std::fs::read(here.join(file))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .with_context(|| format!("cannot read {} ({flag})", file.display()))
+    };
+    if let (Some(file), Some(like)) = (&args.log, requests.first()) {
+        let added = traffic.add_log(&read(file, "--log")?, like);
+        added.map_err(|why| anyhow!("cannot use {} (--log): {why}", file.display()))?;
+    }
+    if let Some(file) = &args.har {
+        let added = traffic.add_har(&read(file, "--har")?);
+        added.map_err(|why| anyhow!("cannot use {} (--har): {why}", file.display()))?;
+    }
+    Ok((has_more || traffic.endpoints.len() > 1).then_some(traffic))
+}
+
+fn parameters(given: &[String]) -> Result<BTreeMap<String, String>> {
+    given
+        .iter()
+        .map(|text| match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => bail!("--param '{text}' has no name and value: write --param id=1"),
+        })
+        .collect()
 }
 
 fn requests(args: &HuntArgs, defaults: &Defaults) -> Result<Vec<Request>> {

@@ -7,7 +7,11 @@ use std::path::PathBuf;
 const EXIT_CODES: &str = "Exit codes: 0 the leak is gone, 1 it still leaks or something new does, 2 wrong use or failure, 3 inconclusive.";
 
 /// Flags that say what is hunted and how: of no use with two runs.
-const OF_HUNTS: [&str; 23] = [
+const OF_HUNTS: [&str; 27] = [
+    "paths_from",
+    "param",
+    "har",
+    "log",
     "command",
     "path",
     "method",

@@ -3,4 +3,6 @@
 Rails.application.routes.draw do
   get '/reports', to: 'reports#index'
   get '/clean', to: 'reports#clean'
+  get '/reports/:id', to: 'reports#clean'
+  post '/reports', to: 'reports#clean'
 end
