@@ -225,6 +225,21 @@ fn a_server_s_endpoints_are_told_apart() {
     assert_others_flat(&json, &["/one", "/seven"]);
 }
 
+/// On average they would keep it.
+#[test]
+fn each_endpoint_has_the_budget_to_itself() {
+    let flags = ["--path", "/one", "--path", "/flat/1", "--max-leak"];
+    for (budget, status) in [("0.7obj/req", 1), ("1.5obj/req,200B/req", 0)] {
+        let flags = [&flags[..], &[budget]].concat();
+        let answer = hunt(&Bench::new(), "endpoints", &flags);
+        assert_eq!(
+            answer.status, status,
+            "{}\n{}",
+            answer.stdout, answer.stderr
+        );
+    }
+}
+
 #[test]
 fn what_cannot_be_requested_is_refused() {
     let bench = Bench::new();

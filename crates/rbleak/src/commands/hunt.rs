@@ -4,7 +4,7 @@ use crate::audit::summary;
 use crate::cli::HuntArgs;
 use crate::derailed::Defaults;
 use crate::exit::ExitStatus;
-use crate::hunt::budget::Kept;
+use crate::hunt::budget::{Budget, Kept};
 use crate::hunt::diagnose::diagnose;
 use crate::hunt::document::{RunLine, Told, document};
 use crate::hunt::measure::{Measured, measure};
@@ -99,7 +99,15 @@ fn conclude(
     run.manifest.status = Status::Complete;
     let sources = Sources::of_directory(&plan.directory);
     let budget = plan.budget.as_ref();
-    let budget = budget.map(|budget| (budget, budget.is_kept(&diagnosis.signals)));
+    let kept = |budget: &Budget| match &measured.endpoints {
+        // Each by itself: their average would hide one.
+        Some(found) if diagnosis.signals.cause != Cause::Undecided => {
+            let each = found.rows.iter().map(|row| budget.is_kept(&row.signals));
+            each.max().unwrap_or(Kept::Untold)
+        }
+        _ => budget.is_kept(&diagnosis.signals),
+    };
+    let budget = budget.map(|budget| (budget, kept(budget)));
     let told = |all| {
         document(&Told {
             app: &run.manifest.app,

@@ -15,13 +15,13 @@ pub(crate) struct Budget {
     bytes: Option<f64>,
 }
 
-/// Whether a budget is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a budget is kept; of several answers the largest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kept {
     Yes,
-    No,
     /// An interval has the budget within it.
     Untold,
+    No,
 }
 
 impl Budget {
