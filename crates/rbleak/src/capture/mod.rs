@@ -1,8 +1,8 @@
 //! Heap dumps of processes that rbleak did not start.
 //!
 //! [`target`] says which processes are meant and refuses what cannot be
-//! captured, [`reach`] brings a session with the agent about, by injection where
-//! there is none, [`take`] takes the dumps and keeps them, and [`mod@document`]
+//! captured, [`mod@reach`] brings a session with the agent about, by injection where
+//! there is none, [`mod@take`] takes the dumps and keeps them, and [`mod@document`]
 //! says what was taken and what it cost.
 
 mod args;
