@@ -185,7 +185,7 @@ pub(crate) fn read_names(path: &Path) -> Result<Names> {
             Names::read(file)
         }
     };
-    read().with_context(|| format!("cannot read the names of {}", path.display()))
+    read().with_context(|| format!("cannot read the names in {}", path.display()))
 }
 
 /// The sidecar that lies beside a dump: `C.names.ndjson.zst` of

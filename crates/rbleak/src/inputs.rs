@@ -1,12 +1,14 @@
 //! What may stand where a dump is asked for: a file, `-`, or a run's folder.
 //!
 //! A folder stands for the dumps of its run, with the names that go with them.
-//! Knows what is in neither.
+//! No output may lie where an input does. Knows what is in neither.
 
-use crate::held::names_beside;
+use crate::held::{names_beside, read_names};
+use crate::shell;
 use anyhow::{Result, bail};
 use rbleak_capture::RecordedRun;
-use rbleak_heap::{Heap, Memory, ReadError, ReadOptions};
+use rbleak_heap::{Heap, Memory, Names, ReadError, ReadOptions};
+use rbleak_units::grouped;
 use std::path::{Path, PathBuf};
 
 /// One dump to be read.
@@ -69,6 +71,63 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, memory: &Memory) -> Resul
         Heap::read_within(std::io::stdin(), "standard input", options, memory)
     } else {
         Heap::open_within(path, options, memory)
+    }
+}
+
+/// The names in the file that was given for them, or else in the sidecar beside
+/// the dump; `None` where there is neither.
+pub(crate) fn names(given: Option<&Path>, beside: Option<PathBuf>) -> Result<Option<Names>> {
+    let Some(path) = given.map(Path::to_owned).or(beside) else {
+        return Ok(None);
+    };
+    let names = read_names(&path)?;
+    if names.is_empty() && given.is_some() {
+        bail!(
+            "{} has no names: expected the lines that rbleak hunt writes to X.names.ndjson.zst",
+            path.display()
+        );
+    }
+    if names.skipped_lines() > 0 {
+        shell::warn(&format!(
+            "{}: {} lines could not be read",
+            path.display(),
+            grouped(names.skipped_lines() as u64)
+        ));
+    }
+    Ok(Some(names))
+}
+
+/// Refuses an output that would take the place of an input, before anything is
+/// read.
+pub(crate) fn spare<'a>(
+    inputs: impl IntoIterator<Item = &'a Path>,
+    flag: &str,
+    output: Option<&Path>,
+) -> Result<()> {
+    let Some(output) = output else {
+        return Ok(());
+    };
+    if let Some(input) = inputs.into_iter().find(|input| is_same_file(input, output)) {
+        bail!(
+            "{flag} {} would overwrite the input {}: give another name",
+            output.display(),
+            input.display()
+        );
+    }
+    if output.is_dir() {
+        bail!(
+            "{flag} {} is a directory: give the name of a file",
+            output.display()
+        );
+    }
+    Ok(())
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (a.metadata(), b.metadata()) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
     }
 }
 

@@ -178,20 +178,8 @@ fn check(args: &DiffArgs) -> Result<()> {
         ("--output-diff", &args.output_diff),
         ("--output", &args.output),
     ] {
-        let Some(output) = output else { continue };
-        if let Some(input) = args.dumps.iter().find(|input| is_same_file(input, output)) {
-            bail!(
-                "{flag} {} would overwrite the input {}: give another name",
-                output.display(),
-                input.display()
-            );
-        }
-        if output.is_dir() {
-            bail!(
-                "{flag} {} is a directory: give the name of a file",
-                output.display()
-            );
-        }
+        let inputs = args.dumps.iter().map(PathBuf::as_path);
+        inputs::spare(inputs, flag, output.as_deref())?;
     }
     if args.output_diff.is_some() && args.dumps.last().is_some_and(|path| is_stdin(path)) {
         bail!(
@@ -205,14 +193,6 @@ fn check(args: &DiffArgs) -> Result<()> {
         );
     }
     Ok(())
-}
-
-pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (a.metadata(), b.metadata()) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
-    }
 }
 
 /// Reads all dumps. Plain files one after the other, each on all processors;

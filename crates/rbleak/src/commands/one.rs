@@ -1,13 +1,13 @@
 //! What the commands that look into one dump have in common.
 
-use super::diff::{agent_directory, is_same_file};
-use crate::held::{names_beside, read_names};
-use crate::shell;
-use anyhow::{Result, bail};
+use super::diff::agent_directory;
+use crate::held::names_beside;
+use crate::inputs;
+use anyhow::Result;
 use rbleak_heap::graph::Count;
 use rbleak_heap::{Heap, Names, ObjectId};
 use rbleak_report::{Row, json};
-use rbleak_units::{Bytes, grouped};
+use rbleak_units::Bytes;
 use std::path::{Path, PathBuf};
 
 /// A dump and what lies beside it.
@@ -24,51 +24,14 @@ impl One<'_> {
 
     /// Refuses what would lose data, before anything is read.
     pub(super) fn check(&self) -> Result<()> {
-        let Some(output) = self.output else {
-            return Ok(());
-        };
         let inputs = [Some(self.dump), self.names];
-        if let Some(input) = inputs
-            .into_iter()
-            .flatten()
-            .find(|input| is_same_file(input, output))
-        {
-            bail!(
-                "--output {} would overwrite the input {}: give another name",
-                output.display(),
-                input.display()
-            );
-        }
-        if output.is_dir() {
-            bail!(
-                "--output {} is a directory: give the name of a file",
-                output.display()
-            );
-        }
-        Ok(())
+        inputs::spare(inputs.into_iter().flatten(), "--output", self.output)
     }
 
     /// The sidecar that was named, or that lies beside the dump; none is fine.
     pub(super) fn read_names(&self) -> Result<Names> {
-        let named = self.names.map(Path::to_owned);
-        let Some(path) = named.or_else(|| names_beside(self.dump)) else {
-            return Ok(Names::default());
-        };
-        let names = read_names(&path)?;
-        if names.is_empty() && self.names.is_some() {
-            bail!(
-                "{} has no names: expected the lines that rbleak hunt writes to X.names.ndjson.zst",
-                path.display()
-            );
-        }
-        if names.skipped_lines() > 0 {
-            shell::warn(&format!(
-                "{}: {} lines could not be read",
-                path.display(),
-                grouped(names.skipped_lines() as u64)
-            ));
-        }
-        Ok(names)
+        let names = inputs::names(self.names, names_beside(self.dump))?;
+        Ok(names.unwrap_or_default())
     }
 
     /// Tells the files of rbleak's agent from those of the app.

@@ -5,14 +5,12 @@ use crate::exit::ExitStatus;
 use crate::inputs::{self, Which};
 use crate::memory;
 use crate::shell;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use rbleak_heap::trace::{HashEntry, HolderName, PathRow, PathTo, PathTree, Paths, hash_entry};
 use rbleak_heap::{Analysis, Detail, Heap, Names, ObjectId, ObjectType, ReadOptions};
 use rbleak_report::{Block, Document, Finding, Note, Section, Value, json};
 use rbleak_units::{Address, Bytes, Objects, grouped};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// Names suggested at most for one that is not there.
@@ -31,7 +29,7 @@ pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
     let heap = inputs::read(&args.dump, &ReadOptions::default(), &memory)
         .map_err(|error| memory::told(args.memory, error))?;
     let ids = target.find(&heap)?;
-    let names = names(args, input.names)?;
+    let names = inputs::names(args.names.as_deref(), input.names)?;
     let mut document = Document::new("rbleak/path/v1");
     let none = Names::default();
     let paths = Paths::new(&heap, names.as_ref().unwrap_or(&none));
@@ -98,22 +96,9 @@ fn check(args: &PathArgs) -> Result<()> {
     if args.show_values && args.dump == Path::new("-") {
         bail!("--show-values reads the dump a second time, which stdin cannot be: give a file");
     }
-    let Some(output) = &args.output else {
-        return Ok(());
-    };
-    for input in [Some(&args.dump), args.names.as_ref()]
-        .into_iter()
-        .flatten()
-    {
-        let same = |path: &Path| path.canonicalize().ok();
-        if same(input).is_some_and(|input| Some(input) == same(output)) {
-            bail!(
-                "--output {} would overwrite an input: give another name",
-                output.display()
-            );
-        }
-    }
-    Ok(())
+    let inputs = [Some(&args.dump), args.names.as_ref()];
+    let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
+    inputs::spare(inputs, "--output", args.output.as_deref())
 }
 
 /// What is asked for.
@@ -274,36 +259,6 @@ fn edits(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// The names given, or those beside the dump; `None` where there are none.
-fn names(args: &PathArgs, beside: Option<PathBuf>) -> Result<Option<Names>> {
-    let Some(path) = args.names.clone().or(beside) else {
-        return Ok(None);
-    };
-    let read = || -> std::io::Result<Names> {
-        let mut reader = BufReader::new(File::open(&path)?);
-        if reader.fill_buf()?.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            Names::read(BufReader::new(zstd::Decoder::with_buffer(reader)?))
-        } else {
-            Names::read(reader)
-        }
-    };
-    let names = read().with_context(|| format!("cannot read the names in {}", path.display()))?;
-    if names.is_empty() && args.names.is_some() {
-        bail!(
-            "{} has no names: expected the lines that rbleak hunt writes to X.names.ndjson.zst",
-            path.display()
-        );
-    }
-    if names.skipped_lines() > 0 {
-        shell::warn(&format!(
-            "{}: {} lines could not be read",
-            path.display(),
-            grouped(names.skipped_lines() as u64)
-        ));
-    }
-    Ok(Some(names))
 }
 
 /// The finding for one object.

@@ -1,11 +1,10 @@
 //! `rbleak retained`: what each object, class, line or gem keeps alive.
 
 use super::diff::{
-    agent_directory, column, is_same_file, key_cells, key_columns, key_data, percent, report_issues,
+    agent_directory, column, key_cells, key_columns, key_data, percent, report_issues,
 };
 use crate::cli::{RetainedArgs, RetainedBy};
 use crate::exit::ExitStatus;
-use crate::held::read_names;
 use crate::inputs::{self, Which};
 use crate::memory;
 use crate::shell;
@@ -15,9 +14,7 @@ use rbleak_heap::graph::{
     Count, Credit, Dominator, Dominators, GraphInput, Layer, Place, Places, Unreached,
 };
 use rbleak_heap::trace::Step;
-use rbleak_heap::{
-    Analysis, GroupBy, Heap, Identity, Names, ObjectId, ObjectType, ReadOptions, diff,
-};
+use rbleak_heap::{Analysis, GroupBy, Heap, Identity, ObjectId, ObjectType, ReadOptions, diff};
 use rbleak_report::{Align, Block, Document, Fact, Note, Row, Table, Value, json};
 use rbleak_units::Bytes;
 use std::collections::BTreeMap;
@@ -47,7 +44,7 @@ pub(crate) fn run(args: &RetainedArgs) -> Result<ExitStatus> {
     };
     heaps.iter().for_each(report_issues);
     usable(args, heap)?;
-    let names = names(args, input.names)?;
+    let names = inputs::names(args.names.as_deref(), input.names)?.unwrap_or_default();
     let agent = agent_directory(&args.dump);
     let is_tool_file = |file: &str| {
         agent
@@ -81,28 +78,9 @@ fn check(args: &RetainedArgs) -> Result<()> {
     {
         bail!("--min {min} is no percentage: give a number from 0 to 100");
     }
-    let Some(output) = &args.output else {
-        return Ok(());
-    };
     let inputs = [Some(&args.dump), args.base.as_ref(), args.names.as_ref()];
-    if let Some(input) = inputs
-        .into_iter()
-        .flatten()
-        .find(|i| is_same_file(i, output))
-    {
-        bail!(
-            "--output {} would overwrite the input {}: give another name",
-            output.display(),
-            input.display()
-        );
-    }
-    if output.is_dir() {
-        bail!(
-            "--output {} is a directory: give the name of a file",
-            output.display()
-        );
-    }
-    Ok(())
+    let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
+    inputs::spare(inputs, "--output", args.output.as_deref())
 }
 
 /// The base, if there is one, and the dump. Of the base nobody asks who refers
@@ -137,20 +115,6 @@ fn usable(args: &RetainedArgs, heap: &Heap) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn names(args: &RetainedArgs, beside: Option<PathBuf>) -> Result<Names> {
-    let Some(path) = args.names.clone().or(beside) else {
-        return Ok(Names::default());
-    };
-    let names = read_names(&path)?;
-    if names.is_empty() && args.names.is_some() {
-        bail!(
-            "{} has no names: expected the lines that rbleak hunt writes to X.names.ndjson.zst",
-            path.display()
-        );
-    }
-    Ok(names)
 }
 
 /// What is new since the base.

@@ -2,6 +2,7 @@
 
 use crate::cli::{TrendArgs, UnitArg};
 use crate::exit::ExitStatus;
+use crate::inputs;
 use crate::shell;
 use crate::verdicts::{Judged, blocks, status_of};
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,7 @@ use rbleak_trend::{Settings, judge};
 use rbleak_units::Bytes;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &TrendArgs) -> Result<ExitStatus> {
@@ -57,18 +58,9 @@ fn check(args: &TrendArgs) -> Result<()> {
     if args.files.iter().filter(|file| *file == stdin).count() > 1 {
         bail!("- (stdin) can be one of the recordings only: give files for the others");
     }
-    for output in args.output.iter().chain(&args.svg) {
-        if let Some(input) = args
-            .files
-            .iter()
-            .find(|i| super::diff::is_same_file(i, output))
-        {
-            bail!(
-                "{} would overwrite the input {}: give another name",
-                output.display(),
-                input.display()
-            );
-        }
+    for (flag, output) in [("--output", &args.output), ("--svg", &args.svg)] {
+        let inputs = args.files.iter().map(PathBuf::as_path);
+        inputs::spare(inputs, flag, output.as_deref())?;
     }
     if args.output.is_some() && args.output == args.svg {
         bail!("--output and --svg name the same file: give two names");
