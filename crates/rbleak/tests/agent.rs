@@ -40,14 +40,14 @@ fn it_follows_forks_daemons_and_exec() {
     let bench = Bench::new();
     let code = "$stdout.sync = true
         daemon, writer = IO.pipe
-        fork { fork { Process.daemon(true, true); writer.puts Process.pid; sleep 60 }; sleep }
+        parent = fork { fork { Process.daemon(true, true); writer.puts Process.pid; sleep 60 }; sleep }
         executed = fork { exec('ruby', '-e', 'sleep') }
         forked = Process.respond_to?(:_fork) ? fork { sleep } : fork { sleep }
-        puts [daemon.gets.to_i, executed, forked, Process.pid].join(' ')
+        puts [daemon.gets.to_i, parent, executed, forked, Process.pid].join(' ')
         sleep";
     let ruby = Live::with_agent(&bench, code);
     let pids: Vec<&str> = ruby.first.split(' ').collect();
-    assert_eq!(pids.len(), 4);
+    assert_eq!(pids.len(), 5);
     for pid in &pids {
         // A Ruby that was executed takes a moment to begin.
         until("its socket", || {
@@ -69,7 +69,7 @@ fn it_follows_forks_daemons_and_exec() {
         });
         assert_eq!(told.as_deref(), Some(""));
     }
-    for pid in &pids[..3] {
+    for pid in &pids[..4] {
         // They are no children of this test.
         let _ = Command::new("kill").args(["-9", pid]).status();
     }
