@@ -20,7 +20,7 @@ ALLOCATORS = {
   "jemalloc" => { "LD_PRELOAD" => JEMALLOC }
 }.freeze
 THREADS = [1, 5].freeze
-SIDES = %w[agent outside].freeze
+SIDES = ENV.fetch("SIDES", "agent outside").split.freeze
 
 # With the agent a leak must be told with what leaks, stable as a plateau, and
 # bloat as such or, where the allocator has given it back, as a plateau; what
