@@ -1,7 +1,7 @@
 //! From a [`Launch`] to an [`App`] that serves: the in-process driver, or the
 //! user's server, found by what its process tree listens on.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ use crate::http::{self, Clients};
 use crate::interrupt::Interrupt;
 use crate::launch::{Launch, Mode, Request};
 use crate::private_directory::PrivateDirectory;
+use crate::thread_caches;
 
 /// How long the set of serving processes must stay the same.
 const SETTLED: Duration = Duration::from_millis(400);
@@ -370,6 +371,9 @@ impl Booting {
         if launch.inherited("RAILS_LOG_LEVEL").is_none() {
             more.push(("RAILS_LOG_LEVEL", "warn".into()));
         }
+        more.extend(thread_caches::without(|name| {
+            launch.inherited(name).map(OsStr::to_owned)
+        }));
         Ok(more)
     }
 

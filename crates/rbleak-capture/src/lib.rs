@@ -45,6 +45,7 @@ mod private_directory;
 pub mod protocol;
 mod recorded;
 mod redact;
+mod thread_caches;
 mod watched;
 
 pub use agent::{About, DumpMethod, DumpTaken, Glance, Sample};

@@ -143,7 +143,11 @@ fn describe(run: &mut RunDirectory, app: &App, started: Instant) {
     .into_iter()
     .filter_map(|(name, version)| Some(format!("{name} {}", version.as_ref()?)))
     .collect();
-    if let Ok(found) = allocator::read(Pid(app.pid())) {
+    if let Ok(mut found) = allocator::read(Pid(app.pid())) {
+        // What a hunt sets on top is no setting of the app's.
+        found.malloc_conf = std::env::var("MALLOC_CONF")
+            .ok()
+            .filter(|conf| !conf.is_empty());
         facts.allocator = Some(found.summary());
         facts.allocator_kind = Some(found.name().to_owned());
     }
