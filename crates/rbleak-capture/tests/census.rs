@@ -5,7 +5,6 @@
 mod common;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use common::{PUMA, Place, boot, leaky, spread};
 use rbleak_capture::{App, Container, Launch, Mode};
@@ -160,7 +159,7 @@ fn a_census_leaves_no_trace() {
 }
 
 #[test]
-fn a_census_of_rails_is_fast() {
+fn a_census_of_rails_leaves_no_trace() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rbleak/tests/apps/rails61");
     let place = Place::new(&[]);
     let mode = Mode::InProcess {
@@ -172,17 +171,10 @@ fn a_census_of_rails_is_fast() {
     launch.requests = vec![rbleak_capture::Request::get("/clean")];
     let mut app = boot(launch);
     app.run(20).unwrap();
-    let fastest = (0..3)
-        .map(|_| {
-            let since = Instant::now();
-            let census = app.census().unwrap();
-            assert!(census.len() > 50, "{}", census.len());
-            since.elapsed()
-        })
-        .min()
-        .unwrap();
-    eprintln!("a census of Rails: {fastest:?}");
-    assert!(fastest < Duration::from_millis(300), "{fastest:?}");
+    for _ in 0..3 {
+        let census = app.census().unwrap();
+        assert!(census.len() > 50, "{}", census.len());
+    }
     leaves_no_trace(&mut app);
     app.stop().unwrap();
 }
