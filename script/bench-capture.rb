@@ -12,6 +12,8 @@ RBLEAK, captures, megabytes = ARGV
 CAPTURES = Integer(captures)
 MEGABYTES = Integer(megabytes)
 CLIENTS = 5
+# Of so many dumps it is counted which references lead nowhere.
+LOOKED_INTO = 50
 APP = File.join(__dir__, "../crates/rbleak/tests/apps/rails61")
 
 def quantile(values, share)
@@ -88,11 +90,29 @@ def puma(folder, with_agent)
   [pid, port]
 end
 
+# A capture into FOLDER: its row and its facts, or the sentence of a refusal.
+def capture(pid, via, folder)
+  answer, error, status = Open3.capture3(RBLEAK, "capture", pid.to_s, "--via", via, "--format", "json", "-o", folder)
+  return error.lines.first.to_s.strip unless status.success?
+
+  json = JSON.parse(answer)
+  [json["tables"]["dumps"]["rows"][0], json["facts"]]
+end
+
+# The share of references in a dump that lead nowhere: a torn dump has many.
+def dangling(folder)
+  answer, = Open3.capture3(RBLEAK, "retained", folder, "--format", "json")
+  JSON.parse(answer)["facts"]["unreached"]["dangling_share"]
+end
+
 puts "#{CAPTURES} captures each, #{CLIENTS} clients that keep their connections, #{MEGABYTES} MB of strings in Puma"
 %w[agent inject].each do |via|
   Dir.mktmpdir do |folder|
     pid, port = puma(folder, via == "agent")
     rss = File.read("/proc/#{pid}/status")[/VmRSS:\s+(\d+)/, 1].to_i / 1024
+    idle_folder = File.join(folder, "idle")
+    capture(pid, via, idle_folder)
+    idle = dangling(idle_folder)
     load = Load.new(port)
     sleep [CAPTURES * 0.3, 3].max
     before, failed_before = load.stop
@@ -100,30 +120,31 @@ puts "#{CAPTURES} captures each, #{CLIENTS} clients that keep their connections,
     pauses = []
     extra = []
     seconds = []
+    kept = []
     refused = Hash.new(0)
     CAPTURES.times do |index|
       out = File.join(folder, "out-#{index}")
-      answer, error, status = Open3.capture3(RBLEAK, "capture", pid.to_s, "--via", via, "--format", "json", "-o", out)
-      unless status.success?
-        refused[error.lines.first.to_s.strip] += 1
+      row, facts = capture(pid, via, out)
+      unless facts
+        refused[row] += 1
         next
       end
-      json = JSON.parse(answer)
-      row = json["tables"]["dumps"]["rows"][0]
-      pauses << row["pause_ms"] + json["facts"]["via"]["stopped_ms"].to_f
+      pauses << row["pause_ms"] + facts["via"]["stopped_ms"].to_f
       extra << row["extra_memory_bytes"].to_i / 1e6
       seconds << row["seconds"]
       # A hundred of them fill a disk.
-      system("rm", "-rf", out)
+      kept.size < LOOKED_INTO ? kept << out : system("rm", "-rf", out)
     end
     during, failed = load.stop
     alive = Process.wait(pid, Process::WNOHANG).nil?
+    shares = kept.map { |out| dangling(out) }
     puts "", "#{via}, Puma of #{rss} MB #{alive ? 'lives' : 'HAS ENDED'}"
     puts "  captures        #{pauses.size} of #{CAPTURES}, each written within #{two(seconds, 's')}"
     refused.each { |sentence, times| puts "  refused         #{times} times: #{sentence}" }
     puts "  requests        #{during.size} under captures, #{failed} failed; #{before.size} before, #{failed_before} failed"
     puts "  pause           #{two(pauses)}"
     puts "  extra memory    #{two(extra, 'MB')}"
+    puts format("  dangling        %.4f %% of the references at most in %d dumps, %.4f %% when idle", shares.max.to_f * 100, shares.size, idle.to_f * 100)
     puts "  latency with    #{two(during)}"
     puts "  latency without #{two(before)}"
     Process.kill(:KILL, pid) if alive
