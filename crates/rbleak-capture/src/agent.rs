@@ -115,6 +115,17 @@ pub struct Glance {
     pub pause: Duration,
 }
 
+impl Glance {
+    pub(crate) fn of(fields: &Fields) -> Result<Glance, Fault> {
+        let pause = fields.float("pause_ms").unwrap_or(0.0).max(0.0);
+        Ok(Glance {
+            live_slots: Objects(required(fields, "live_slots")?),
+            malloc_in_use: fields.number("malloc_in_use").map(Bytes),
+            pause: Duration::try_from_secs_f64(pause / 1000.0).unwrap_or_default(),
+        })
+    }
+}
+
 /// How a dump was taken so that it is not torn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DumpMethod {
@@ -234,13 +245,7 @@ impl Agent {
     }
 
     pub(crate) fn glance(&mut self, interrupt: &Interrupt) -> Result<Glance, Fault> {
-        let fields = self.call("glance", &[], PATIENCE, interrupt)?;
-        let pause = fields.float("pause_ms").unwrap_or(0.0).max(0.0);
-        Ok(Glance {
-            live_slots: Objects(required(&fields, "live_slots")?),
-            malloc_in_use: fields.number("malloc_in_use").map(Bytes),
-            pause: Duration::try_from_secs_f64(pause / 1000.0).unwrap_or_default(),
-        })
+        Glance::of(&self.call("glance", &[], PATIENCE, interrupt)?)
     }
 
     pub(crate) fn trace(&mut self, on: bool, interrupt: &Interrupt) -> Result<(), Fault> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rbleak_process::{Pid, ProcessError, local_sockets};
 use rbleak_units::{Bytes, Objects};
 
-use crate::agent::required;
+use crate::agent::{Glance, required};
 use crate::app::exception;
 use crate::connection::{Connection, Fault};
 use crate::copying::{Copy, Sinks};
@@ -128,6 +128,11 @@ pub enum LiveError {
     },
 }
 
+/// For how long an agent that speaks to another client is asked again: a watch
+/// comes for a moment only.
+const BUSY: Duration = Duration::from_secs(5);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
 /// What a process says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Speaker {
@@ -175,6 +180,20 @@ impl Session {
     /// # Errors
     /// If there is one that does not answer, or of another rbleak.
     pub fn find(pid: Pid, interrupt: &Interrupt) -> Result<Option<Session>, LiveError> {
+        let since = Instant::now();
+        loop {
+            match Session::look(pid, interrupt) {
+                Err(LiveError::Refused { .. })
+                    if since.elapsed() < BUSY && !interrupt.is_requested() =>
+                {
+                    std::thread::sleep(ASK_AGAIN);
+                }
+                found => return found,
+            }
+        }
+    }
+
+    fn look(pid: Pid, interrupt: &Interrupt) -> Result<Option<Session>, LiveError> {
         // What must not be looked at is told by whoever looks next.
         let sockets = local_sockets::read(pid).unwrap_or_default();
         let agents = sockets.iter().filter(|socket| is_agents(&socket.path));
@@ -249,6 +268,19 @@ impl Session {
         let doing = "allocation tracing was switched";
         answer
             .map(drop)
+            .map_err(|fault| told(self.pid, fault, doing))
+    }
+
+    /// A full collection, and what is left after it.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub fn glance(&mut self) -> Result<Glance, LiveError> {
+        let line = command("glance", &[]);
+        let answer = self.connection.call(&line, PATIENCE, &self.interrupt);
+        let doing = "it was asked for its figures";
+        answer
+            .and_then(|fields| Glance::of(&fields))
             .map_err(|fault| told(self.pid, fault, doing))
     }
 

@@ -1,11 +1,14 @@
 //! A command that is started with the agent in it and then left alone: nobody
-//! drives it, and it need not serve anything. Its Rubies are asked one at a
-//! time, by a thread of the caller's if the answer is not to be waited for.
+//! drives it, and it need not serve anything. Its Rubies, or others that have an
+//! agent, are asked one at a time, by a thread of the caller's if the answer is not
+//! to be waited for.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rbleak_process::Pid;
 
 use crate::agent::{Agent, Glance};
 use crate::child::Child;
@@ -13,6 +16,7 @@ use crate::connection::Fault;
 use crate::error::CaptureError;
 use crate::interrupt::Interrupt;
 use crate::launch::{Launch, Mode};
+use crate::live::Session;
 use crate::private_directory::PrivateDirectory;
 
 /// A running command. Dropping it kills everything it started.
@@ -24,13 +28,29 @@ pub struct Watched {
     stop_timeout: Duration,
 }
 
-/// Asks the Rubies of a [`Watched`] for their figures. May go to another
-/// thread.
+/// A process without an agent is looked at again after so long: it may become a
+/// Ruby that has one.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Asks Rubies for their figures. May go to another thread.
 #[derive(Debug)]
 pub struct Glances {
-    directory: Arc<PrivateDirectory>,
-    agents: BTreeMap<u32, Agent>,
+    agents: Agents,
     interrupt: Interrupt,
+}
+
+/// Where the agents are.
+#[derive(Debug)]
+enum Agents {
+    /// Those of a [`Watched`]: the connections stay.
+    Started {
+        directory: Arc<PrivateDirectory>,
+        connected: BTreeMap<u32, Agent>,
+    },
+    /// In processes that were prepared for captures. They speak to one client at a
+    /// time, so that each connection is given up at once. By their PIDs, those in
+    /// which there was none.
+    Resident { without: BTreeMap<u32, Instant> },
 }
 
 impl Watched {
@@ -99,8 +119,10 @@ impl Watched {
     /// For asking its Rubies; each should be asked by one of these only.
     pub fn glances(&self, interrupt: &Interrupt) -> Glances {
         Glances {
-            directory: Arc::clone(&self.directory),
-            agents: BTreeMap::new(),
+            agents: Agents::Started {
+                directory: Arc::clone(&self.directory),
+                connected: BTreeMap::new(),
+            },
             interrupt: interrupt.clone(),
         }
     }
@@ -112,33 +134,61 @@ impl Watched {
 }
 
 impl Glances {
-    /// Whether an agent listens in a process: it is a Ruby, and has loaded it.
-    pub fn has_agent(&self, pid: u32) -> bool {
-        self.directory.socket(pid).exists()
+    /// For asking processes that rbleak did not start: those that have a resident
+    /// agent answer.
+    pub fn of_residents(interrupt: &Interrupt) -> Glances {
+        Glances {
+            agents: Agents::Resident {
+                without: BTreeMap::new(),
+            },
+            interrupt: interrupt.clone(),
+        }
     }
 
     /// Makes a process collect its garbage, and reads what is left; `None` if
     /// there is no agent in it, or none any more. Waits while the process is
     /// busy.
     pub fn ask(&mut self, pid: u32) -> Option<Glance> {
-        if !self.agents.contains_key(&pid) {
-            let agent = Agent::connect(&self.directory.socket(pid)).ok()?;
-            self.agents.insert(pid, agent);
-        }
-        let agent = self.agents.get_mut(&pid)?;
-        match agent.glance(&self.interrupt) {
-            Ok(glance) => Some(glance),
-            // It could not this time; the connection is in step.
-            Err(Fault::Refused(_)) => None,
-            Err(_) => {
-                self.agents.remove(&pid);
-                None
+        match &mut self.agents {
+            Agents::Started {
+                directory,
+                connected,
+            } => {
+                if !connected.contains_key(&pid) {
+                    connected.insert(pid, Agent::connect(&directory.socket(pid)).ok()?);
+                }
+                match connected.get_mut(&pid)?.glance(&self.interrupt) {
+                    Ok(glance) => Some(glance),
+                    // It could not this time; the connection is in step.
+                    Err(Fault::Refused(_)) => None,
+                    Err(_) => {
+                        connected.remove(&pid);
+                        None
+                    }
+                }
+            }
+            Agents::Resident { without } => {
+                if without
+                    .get(&pid)
+                    .is_some_and(|at| at.elapsed() < LOOK_AGAIN)
+                {
+                    return None;
+                }
+                // One that is busy with a capture is asked again in its turn.
+                let Some(mut session) = Session::find(Pid(pid), &self.interrupt).ok()? else {
+                    without.insert(pid, Instant::now());
+                    return None;
+                };
+                session.glance().ok()
             }
         }
     }
 
     /// Forgets processes that have ended: all but these.
     pub fn keep(&mut self, living: &[u32]) {
-        self.agents.retain(|pid, _| living.contains(pid));
+        match &mut self.agents {
+            Agents::Started { connected, .. } => connected.retain(|pid, _| living.contains(pid)),
+            Agents::Resident { without } => without.retain(|pid, _| living.contains(pid)),
+        }
     }
 }

@@ -110,3 +110,30 @@ fn what_cannot_be_done_is_refused() {
     let nothing = rbleak(&bench, &["agent"]).output().expect("rbleak starts");
     assert_eq!(answer(&nothing).status, 2);
 }
+
+/// And a capture in the midst of it waits its turn.
+#[test]
+fn a_watch_asks_the_agent_that_is_there() {
+    let bench = Bench::new();
+    let code = "$stdout.sync = true; puts 'up'; $k = []
+        loop { 100.times { $k << 'x' * 8000 }; sleep 0.02 }";
+    let ruby = Live::with_agent(&bench, code);
+    let pid = ruby.text();
+    let watch = ["watch", &pid, "--every", "100ms", "--gc-every", "150ms"];
+    let more = ["--for", "12s", "--no-record", "--format", "json"];
+    let arguments = [&watch[..], &more[..]].concat();
+    let told = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| run(&bench, &arguments));
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        captured(&bench, &["--via", "agent", &pid, "-o", "out"]);
+        watch.join().expect("no panic")
+    });
+    assert_eq!(told.status, 1, "{}\n{}", told.stdout, told.stderr);
+    let json = told.json();
+    assert_eq!(json["verdict"]["grows"], "Ruby objects", "{json:#}");
+    let row = &json["tables"]["processes"]["rows"][0];
+    assert!(
+        row["malloc_in_use_bytes"].as_u64() > Some(1_000_000),
+        "{row}"
+    );
+}

@@ -253,7 +253,7 @@ fn bad_use_is_one_sentence() {
     );
     refused(&[&own, "--svg", "x", "-o", "x"], "same file");
     refused(
-        &[&own, "--gc-every", "1s"],
+        &[&own, "--directory", "/"],
         "for a command that rbleak starts",
     );
     refused(&[&own, "--run-dir", "/proc/none"], "--run-dir DIR");

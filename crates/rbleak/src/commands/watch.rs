@@ -13,7 +13,7 @@ use crate::watch::{
 };
 use anyhow::{Context, Result, bail};
 use jiff::ZonedDateTime;
-use rbleak_capture::{Interrupt, Launch, Mode, Watched};
+use rbleak_capture::{Glances, Interrupt, Launch, Mode, Watched};
 use rbleak_process::{Pid, allocator, maps, ruby};
 use rbleak_report::Note;
 use rbleak_trend::recording::Header;
@@ -43,11 +43,8 @@ pub(crate) fn run(args: &WatchArgs) -> Result<ExitStatus> {
 
 /// Refuses what would lose data, before anything is read.
 fn refuse(args: &WatchArgs) -> Result<()> {
-    if args.pid.is_some() && (args.gc_every.is_some() || args.no_agent || args.directory.is_some())
-    {
-        bail!(
-            "--gc-every, --no-agent and --directory are for a command that rbleak starts: give it behind --"
-        );
+    if args.pid.is_some() && args.directory.is_some() {
+        bail!("--directory is for a command that rbleak starts: give it behind --");
     }
     if args.output.is_some() && args.output == args.svg {
         bail!("--output and --svg name the same file: give two names");
@@ -107,8 +104,13 @@ impl<'a> Watch<'a> {
             (None, Some(watched)) => check(Pid(watched.pid()))?,
             (None, None) => bail!("give a PID, or -- and a command"),
         };
-        let agent = watched.as_ref().filter(|_| !args.no_agent);
-        let asker = agent.map(|it| Asker::start(it.glances(interrupt), args.gc_every));
+        let asker = (!args.no_agent).then(|| {
+            let glances = match &watched {
+                Some(watched) => watched.glances(interrupt),
+                None => Glances::of_residents(interrupt),
+            };
+            Asker::start(glances, args.gc_every)
+        });
         let target = match args.command.as_slice() {
             [] => format!("{} {}", name_of(&root), root.pid),
             words => words.join(" "),
@@ -303,7 +305,8 @@ impl<'a> Watch<'a> {
                 about.pid
             )));
         }
-        if self.asker.is_some() && !self.has_glances {
+        // Nobody has said that a process that runs already had an agent.
+        if self.asker.is_some() && self.watched.is_some() && !self.has_glances {
             about.notes.push(Note::warning(
                 "no agent gave figures, so that memory is known from outside only: is it a Ruby \
                  that keeps RUBYOPT, and was it watched for long enough (--gc-every)?",

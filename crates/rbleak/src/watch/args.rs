@@ -39,7 +39,7 @@ pub(crate) struct WatchArgs {
     /// Between two full collections that the agent asks for [default: what costs the app 0.25 %]
     #[arg(long, value_name = "TIME", value_parser = every, help_heading = "App")]
     pub(crate) gc_every: Option<Duration>,
-    /// Start CMD without the agent: memory from outside only
+    /// Memory from outside only: start CMD without the agent, ask none that is in PID
     #[arg(long, conflicts_with = "gc_every", help_heading = "App")]
     pub(crate) no_agent: bool,
     /// Folder of the app
@@ -103,9 +103,10 @@ Examples:
 
 RSS and anonymous memory are read with every sample. PSS, USS and memory by kind
 make the kernel walk all pages while the process can map none: they are read only
-as often as that takes 0.2 % of the time. With the agent, a full collection is
-asked for as often as that takes the app 0.25 % of its time, and live slots and
-malloc's bytes in use are read right after it; --gc-every asks at a fixed time.
+as often as that takes 0.2 % of the time. With the agent, of CMD or in a process
+that rbleak agent has prepared, a full collection is asked for as often as that
+takes the app 0.25 % of its time, and live slots and malloc's bytes in use are read
+right after it; --gc-every asks at a fixed time, --no-agent for none.
 
 The recording is kept in .rbleak/watch-TIME: memory.ndjson and memory.csv (rbleak
 trend reads both), report.json, and app.log of a CMD. It never grows beyond 30 MB:
