@@ -53,7 +53,7 @@ pub use app::{App, Load};
 pub use census::Container;
 pub use error::CaptureError;
 pub use guest::{Guest, NoPlace, remove_left_guests};
-pub use headroom::{NoRoom, check as check_headroom};
+pub use headroom::{NoRoom, Place, Room, check as check_headroom, need as need_of_copy};
 pub use installed::{InstallError, Installed};
 pub use interrupt::Interrupt;
 pub use launch::{Launch, Mode, Request};

@@ -58,6 +58,18 @@ pub struct CaptureFacts {
     pub traced_seconds: Option<f64>,
     /// Whether values of strings were left out.
     pub redacted: bool,
+    /// Of a guard's: what made it capture the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<TriggerFacts>,
+}
+
+/// Why a guard captured a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerFacts {
+    /// `leak` or `level`.
+    pub kind: String,
+    /// In one sentence.
+    pub text: String,
 }
 
 /// How far a run came.

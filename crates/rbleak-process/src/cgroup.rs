@@ -2,7 +2,7 @@
 //! versions 1 and 2.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rbleak_units::Bytes;
 
@@ -69,7 +69,26 @@ impl MemoryGroup {
     /// When the process cannot be looked at; see [`ProcessError`].
     pub fn of(pid: Pid) -> Result<Option<MemoryGroup>, ProcessError> {
         let text = procfs::text(pid, "cgroup")?;
-        Ok(MemoryGroup::below(Path::new(ROOT), &text))
+        let own = procfs::text(Pid::own(), "cgroup").unwrap_or_default();
+        let inside = procfs::path(pid, "root").join(ROOT.trim_start_matches('/'));
+        Ok(MemoryGroup::seen(Path::new(ROOT), &text, &own, &inside))
+    }
+
+    /// Of a process in another container our own hierarchy does not show the
+    /// group, and its root would be ours: there the process's own is looked at.
+    fn seen(root: &Path, text: &str, own: &str, inside: &Path) -> Option<MemoryGroup> {
+        let has_old = groups(root, text).any(|(version, ..)| version == Version::One);
+        let is_shown = groups(root, text)
+            .filter(|(version, ..)| !has_old || *version == Version::One)
+            .all(|(_, base, group)| {
+                let below = Path::new(group.trim_start_matches('/'));
+                let is_plain = |part| matches!(part, Component::Normal(_));
+                below.components().all(is_plain) && base.join(below).is_dir()
+            });
+        match is_shown || text == own {
+            true => MemoryGroup::below(root, text),
+            false => MemoryGroup::below(inside, text),
+        }
     }
 
     /// The same, below another root, from the text of `/proc/PID/cgroup`.
@@ -233,6 +252,27 @@ mod tests {
             (Some(Bytes(1000)), Some(Bytes(800)))
         );
         assert_eq!((found.limit_hits, found.oom_kills), (Some(7), Some(3)));
+    }
+
+    #[test]
+    fn the_group_of_another_container_is_its_own() {
+        let [ours, theirs] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+        let limit = |text: &str, own: &str| {
+            MemoryGroup::seen(ours.path(), text, own, theirs.path()).and_then(|it| it.limit())
+        };
+        for (folder, bytes) in [(&ours, "100\n"), (&theirs, "200\n")] {
+            file(folder.path(), "memory.max", bytes);
+            file(folder.path(), "memory/memory.limit_in_bytes", bytes);
+        }
+        file(ours.path(), "shown/memory.max", "50\n");
+        // Version 2, with a namespace of groups for each container.
+        assert_eq!(limit("0::/../theirs\n", "0::/\n"), Some(Bytes(200)));
+        assert_eq!(limit("0::/\n", "0::/\n"), Some(Bytes(100)));
+        assert_eq!(limit("0::/shown\n", "0::/\n"), Some(Bytes(50)));
+        // Version 1, without: its group has a name that is not seen here.
+        let (text, own) = ("4:memory:/pod/b\n0::/\n", "4:memory:/pod/a\n0::/\n");
+        assert_eq!(limit(text, own), Some(Bytes(200)));
+        assert_eq!(limit(own, own), Some(Bytes(100)));
     }
 
     #[test]

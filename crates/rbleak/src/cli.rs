@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Memory over time of a process tree, with a verdict and the time to its limit
     Watch(Box<crate::watch::WatchArgs>),
+    /// Watches a process tree, and takes dumps of the right process when it leaks or memory gets short
+    Guard(Box<crate::guard::GuardArgs>),
     /// The verdict on a recorded memory series: plateau, leak, bloat, fragmentation
     Trend(TrendArgs),
     /// Allocator and settings as a running Ruby really has them, and what mends them

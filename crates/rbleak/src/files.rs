@@ -35,6 +35,14 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
+/// A name as part of a file's: what is not plain becomes a dash.
+pub(crate) fn plain_name(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
+    name.chars()
+        .map(|c| if is_plain(c) { c } else { '-' })
+        .collect()
+}
+
 /// Where what outlasts a run is kept: below `XDG_DATA_HOME`, or else below
 /// `HOME`. `None` where neither names a folder.
 pub(crate) fn data_folder() -> Option<PathBuf> {

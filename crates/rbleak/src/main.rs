@@ -14,6 +14,7 @@ mod exit;
 mod explore;
 mod files;
 mod findings;
+mod guard;
 mod held;
 mod hunt;
 mod inputs;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Explore(args) => commands::explore::run(args),
         Command::Audit(args) => commands::audit::run(args),
         Command::Watch(args) => commands::watch::run(args),
+        Command::Guard(args) => commands::guard::run(args),
         Command::Trend(args) => commands::trend::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
         Command::Capture(args) => commands::capture::run(args),

@@ -10,7 +10,7 @@ use crate::files::{create_private_directory, write_atomically};
 use anyhow::{Context, Result};
 use jiff::ZonedDateTime;
 pub(crate) use rbleak_capture::manifest::{
-    AppFacts, CaptureFacts, DumpCost, DumpRecord, LoadFacts, Manifest, Status,
+    AppFacts, CaptureFacts, DumpCost, DumpRecord, LoadFacts, Manifest, Status, TriggerFacts,
 };
 use rbleak_capture::manifest::{MANIFEST_FILE, SCHEMA};
 use rbleak_trend::RoundSample;

@@ -12,14 +12,25 @@ mod reach;
 mod take;
 mod target;
 
-pub(crate) use args::{AgentArgs, CaptureArgs, InjectArgs};
+pub(crate) use args::{AgentArgs, CaptureArgs, InjectArgs, Via};
 pub(crate) use document::document;
 pub(crate) use inject::help;
-pub(crate) use reach::reach;
-pub(crate) use take::{Options, Schedule, take};
-pub(crate) use target::choose;
+pub(crate) use reach::{Reached, reach};
+pub(crate) use take::{Options, Schedule, Subject, take};
+pub(crate) use target::{Target, choose, one};
 
+use rbleak_capture::{remove_left_guests, remove_stale_sockets};
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+/// What an injection has left for so long is of one that was killed.
+const LEFT_FOR: Duration = Duration::from_secs(600);
+
+/// Removes what processes and captures that were killed have left.
+pub(crate) fn remove_left_overs() {
+    remove_stale_sockets(&socket_folders());
+    remove_left_guests(SystemTime::now() - LEFT_FOR);
+}
 
 /// Where resident agents of this user have their sockets, as `place.rb` of the
 /// agent chooses them.

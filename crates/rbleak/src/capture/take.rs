@@ -4,8 +4,10 @@
 use super::reach::{How, Reached};
 use super::target::Target;
 use crate::files::write_atomically;
-use crate::run::begun;
-use crate::run::{AppFacts, CaptureFacts, DumpCost, DumpRecord, LoadFacts, RunDirectory, Status};
+use crate::run::{
+    AppFacts, CaptureFacts, DumpCost, DumpRecord, LoadFacts, RunDirectory, Status, TriggerFacts,
+    begun,
+};
 use crate::shell::Progress;
 use anyhow::{Context, Result};
 use jiff::{Timestamp, ZonedDateTime};
@@ -44,7 +46,7 @@ pub(crate) struct Captured {
 }
 
 /// A process under capture.
-struct Subject {
+pub(crate) struct Subject {
     target: Target,
     reached: Reached,
     run: RunDirectory,
@@ -75,9 +77,7 @@ pub(crate) fn take(
         Err(error) => (Status::Failed, Some(crate::sentence(error))),
     };
     for subject in &mut subjects {
-        subject.run.manifest.status = status;
-        subject.run.manifest.error.clone_from(&error);
-        let saved = subject.run.save();
+        let saved = subject.end(status, error.clone());
         // A full disk is told once.
         if result.is_ok() {
             saved?;
@@ -150,7 +150,8 @@ fn wait(subjects: &mut [Subject], until: Instant, interrupt: &Interrupt) -> Resu
 }
 
 impl Subject {
-    fn begin(
+    /// Begins the manifest in a folder that is there and empty.
+    pub(crate) fn begin(
         target: Target,
         reached: Reached,
         folder: PathBuf,
@@ -177,6 +178,7 @@ impl Subject {
             stopped_ms: reached.how.stopped().map(millis),
             traced_seconds: schedule.trace.map(|time| time.as_secs_f64()),
             redacted: options.redact,
+            trigger: None,
         });
         let run = RunDirectory::begin(folder, manifest)?;
         Ok(Subject {
@@ -187,12 +189,42 @@ impl Subject {
         })
     }
 
+    /// What made somebody capture it, for its manifest.
+    pub(crate) fn because(&mut self, trigger: TriggerFacts) {
+        if let Some(facts) = &mut self.run.manifest.capture {
+            facts.trigger = Some(trigger);
+        }
+    }
+
+    /// Goes on with another session: one that failed is of no use any more.
+    pub(crate) fn go_on_with(&mut self, reached: Reached) {
+        self.reached = reached;
+    }
+
+    /// The process.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.run.path()
+    }
+
     fn session(&mut self) -> &mut Session {
         &mut self.reached.session
     }
 
-    /// One dump with its names: both appear when both are whole.
-    fn dump(&mut self, label: &str, options: Options) -> Result<()> {
+    /// Writes down how it ended.
+    pub(crate) fn end(&mut self, status: Status, error: Option<String>) -> Result<()> {
+        self.run.manifest.status = status;
+        self.run.manifest.error = error;
+        self.run.save()
+    }
+
+    /// One dump with its names: both appear when both are whole. How long its
+    /// file is, and for how long the process stood still.
+    pub(crate) fn dump(&mut self, label: &str, options: Options) -> Result<(u64, Duration)> {
         check_headroom(self.target.pid)?;
         let (file, names) = (
             format!("{label}.ndjson.zst"),
@@ -231,9 +263,11 @@ impl Subject {
                 raw_bytes: taken.bytes.0,
             }),
         };
+        let told = (record.file_bytes, taken.pause);
         self.run.manifest.dumps.push(record.clone());
         self.dumps.push((record, taken));
-        self.run.save()
+        self.run.save()?;
+        Ok(told)
     }
 }
 

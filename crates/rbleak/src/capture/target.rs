@@ -79,6 +79,11 @@ pub(crate) fn choose(args: &CaptureArgs) -> Result<(Vec<Target>, Option<String>)
     Ok((biggest.map(check).transpose()?.into_iter().collect(), None))
 }
 
+/// One process by its number, if it can be captured.
+pub(crate) fn one(pid: Pid) -> Result<Target> {
+    check(&alive(pid)?)
+}
+
 /// Memory, with shared pages in parts.
 fn held(pid: Pid) -> Bytes {
     smaps_rollup::read(pid)

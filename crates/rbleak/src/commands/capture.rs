@@ -2,23 +2,22 @@
 
 use super::hunt::interrupt_on_signals;
 use crate::capture::{
-    self, CaptureArgs, InjectArgs, Options, Schedule, choose, document, reach, socket_folders, take,
+    self, CaptureArgs, InjectArgs, Options, Schedule, choose, document, reach, remove_left_overs,
+    take,
 };
 use crate::exit::ExitStatus;
-use crate::files::create_private_directory;
+use crate::files::{create_private_directory, plain_name};
 use crate::shell::{self, Progress};
 use anyhow::{Context, Result, bail};
 use jiff::ZonedDateTime;
-use rbleak_capture::{check_headroom, remove_left_guests, remove_stale_sockets};
+use rbleak_capture::check_headroom;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Where captures are kept that no folder is named for.
 const RUNS: &str = ".rbleak";
 const EVERY: Duration = Duration::from_secs(30);
-/// What an injection has left for so long is of one that was killed.
-const LEFT_FOR: Duration = Duration::from_secs(600);
 
 /// Runs the command.
 pub(crate) fn run(args: &CaptureArgs) -> Result<ExitStatus> {
@@ -33,8 +32,7 @@ pub(crate) fn run(args: &CaptureArgs) -> Result<ExitStatus> {
     for target in &targets {
         check_headroom(target.pid)?;
     }
-    remove_stale_sockets(&socket_folders());
-    remove_left_guests(SystemTime::now() - LEFT_FOR);
+    remove_left_overs();
     let progress = Progress::new(args.quiet);
     progress.say("reaching the process");
     let mut reached = Vec::new();
@@ -125,16 +123,7 @@ fn folder(given: Option<&Path>) -> Result<PathBuf> {
 
 /// The folder of one of several processes.
 fn inner(folder: &Path, name: &str, pid: u32) -> Result<PathBuf> {
-    let plain: String = name
-        .chars()
-        .map(
-            |c| match c.is_ascii_alphanumeric() || c == '.' || c == '_' {
-                true => c,
-                false => '-',
-            },
-        )
-        .collect();
-    let path = folder.join(format!("{plain}-{pid}"));
+    let path = folder.join(format!("{}-{pid}", plain_name(name)));
     create_private_directory(&path).with_context(|| format!("cannot create {}", path.display()))?;
     Ok(path)
 }

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod explore;
+pub(crate) mod guard;
 pub(crate) mod hunt;
 mod one;
 mod partial;

@@ -128,7 +128,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn every(text: &str) -> Result<Duration, String> {
+pub(crate) fn every(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
     if time < SHORTEST {
         return Err(

@@ -23,14 +23,18 @@ mod terminal;
 mod tests;
 mod view;
 
-pub(crate) use args::{WatchArgs, duration};
+pub(crate) use args::{WatchArgs, duration, every};
 pub(crate) use document::{About, document};
 pub(crate) use glances::Asker;
 pub(crate) use plain::Lines;
 pub(crate) use prometheus::Served;
 pub(crate) use record::Recorder;
 pub(crate) use requests::{Requests, Source};
-pub(crate) use sample::Sampler;
-pub(crate) use state::{Settings, State};
+#[cfg(test)]
+pub(crate) use rows::Title;
+#[cfg(test)]
+pub(crate) use sample::Seen;
+pub(crate) use sample::{Moment, Sampler};
+pub(crate) use state::{Ending, Row, Settings, State};
 pub(crate) use target::{check, name_of, notes};
 pub(crate) use terminal::{Screen, Wish, is_terminal};

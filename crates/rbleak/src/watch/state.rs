@@ -62,6 +62,8 @@ pub(crate) struct Row {
     births: VecDeque<(u64, f64)>,
     pub(crate) latest: Sample,
     pub(crate) walked: Option<MemoryRollup>,
+    /// Anonymous memory when its pages were walked through.
+    walked_anonymous: Option<Bytes>,
     pub(crate) kinds: Option<Kinds>,
     pub(crate) judgement: Option<Judgement>,
     judge_at: f64,
@@ -186,7 +188,7 @@ impl State {
                 let row = &mut self.rows[index];
                 row.lives += 1;
                 row.alive = Some(seen.pid);
-                (row.walked, row.kinds) = (None, None);
+                (row.walked, row.walked_anonymous, row.kinds) = (None, None, None);
                 let event = format!(
                     "{}: process {} takes the place of the one before, its life {}",
                     row.name, seen.pid, row.lives
@@ -305,17 +307,10 @@ impl State {
         })
     }
 
-    /// What all of them hold: PSS where it is known, else anonymous memory,
-    /// which forked workers may share.
+    /// What all of them hold.
     pub(crate) fn total(&self) -> Bytes {
         let living = self.rows.iter().filter(|row| row.alive.is_some());
-        let each = living.map(|row| {
-            let pss = row.walked.map(|walked| walked.pss);
-            pss.or(row.latest.anonymous)
-                .or(row.latest.rss)
-                .unwrap_or_default()
-        });
-        each.fold(Bytes(0), |sum, bytes| sum + bytes)
+        living.fold(Bytes(0), |sum, row| sum + row.held())
     }
 }
 
@@ -368,6 +363,7 @@ impl Row {
             births: VecDeque::new(),
             latest: Sample::default(),
             walked: None,
+            walked_anonymous: None,
             kinds: None,
             judgement: None,
             judge_at: 0.0,
@@ -392,8 +388,24 @@ impl Row {
             malloc_in_use: sample.malloc_in_use.or(self.latest.malloc_in_use),
             ..sample
         };
+        if seen.walked.is_some() {
+            self.walked_anonymous = seen.anonymous;
+        }
         self.walked = seen.walked.or(self.walked);
         self.kinds = seen.kinds.or(self.kinds);
+    }
+
+    /// What it holds: PSS where that is known, with what came since it was read,
+    /// which is seldom; else anonymous memory, which forked workers may share.
+    pub(crate) fn held(&self) -> Bytes {
+        let Some(walked) = self.walked else {
+            let known = self.latest.anonymous.or(self.latest.rss);
+            return known.unwrap_or_default();
+        };
+        match self.latest.anonymous.zip(self.walked_anonymous) {
+            Some((now, then)) => Bytes((walked.pss.0 + now.0).saturating_sub(then.0)),
+            None => walked.pss,
+        }
     }
 
     /// When a life began, in seconds after the watch.
@@ -424,7 +436,8 @@ impl Row {
         };
     }
 
-    fn steady(&self) -> Option<Verdict> {
+    /// What was said often enough to stay.
+    pub(crate) fn steady(&self) -> Option<Verdict> {
         let (verdict, times, _) = self.steady;
         verdict.filter(|_| times >= STEADY)
     }

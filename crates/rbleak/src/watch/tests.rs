@@ -191,3 +191,23 @@ fn a_day_at_a_second_stays_small() {
     println!("24 h at 1 s, four processes: memory {memory}, disk {disk} bytes");
     assert!(memory < 50_000_000 && disk < 50_000_000, "{memory} {disk}");
 }
+
+#[test]
+fn what_came_since_the_last_walk_counts() {
+    let mut state = State::new(Settings::default());
+    let walked = rbleak_process::smaps_rollup::MemoryRollup {
+        pss: Bytes(40_000_000),
+        ..rbleak_process::smaps_rollup::MemoryRollup::default()
+    };
+    for (at, bytes) in [(0_u8, 60e6), (1, 75e6), (2, 10e6)] {
+        let mut process = seen(5, "app", 9.0, bytes);
+        process.walked = (at == 0).then_some(walked);
+        let moment = Moment {
+            processes: vec![process],
+            ..Moment::default()
+        };
+        state.push(f64::from(at), &moment, &|_| None);
+        let total = [40_000_000, 55_000_000, 0][usize::from(at)];
+        assert_eq!(state.total(), Bytes(total));
+    }
+}
