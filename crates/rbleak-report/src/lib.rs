@@ -11,6 +11,7 @@
 mod annotation;
 mod chart;
 mod document;
+mod figures;
 mod github;
 mod json;
 mod junit;
@@ -24,6 +25,10 @@ pub use annotation::{Annotation, Level, Rule};
 pub use document::{
     Align, Block, Chart, ChartLine, Check, Column, Document, Fact, Finding, Line, Note, Outcome,
     Row, Section, Table, Tone, Verdict,
+};
+pub use figures::{
+    Bar, Bars, Card, FitPoint, Grid, Heading, Listing, Measure, Path, PathStep, Picture, Plot,
+    PlotPoint, Quantity, Source, SourceLine, Tree, TreeNode,
 };
 pub use github::to_github;
 pub use json::to_json;
