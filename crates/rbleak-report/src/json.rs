@@ -74,11 +74,7 @@ pub fn to_json(document: &Document) -> String {
 }
 
 fn of_verdict(verdict: &Verdict) -> Value {
-    let data = with(
-        &verdict.data,
-        "verdict",
-        json!(verdict.word.to_lowercase()),
-    );
+    let data = with(&verdict.data, "verdict", json!(verdict.word.to_lowercase()));
     let data = with(&data, "headline", json!(verdict.headline));
     with(&data, "details", json!(verdict.details))
 }

@@ -13,6 +13,7 @@ mod chart;
 mod document;
 mod figures;
 mod github;
+mod html;
 mod json;
 mod junit;
 mod markdown;
@@ -31,6 +32,7 @@ pub use figures::{
     PlotPoint, Quantity, Source, SourceLine, Tree, TreeNode,
 };
 pub use github::to_github;
+pub use html::{Page, to_html};
 pub use json::to_json;
 pub use junit::to_junit;
 pub use markdown::to_markdown;

@@ -161,7 +161,10 @@ fn push_card(out: &mut String, rank: usize, card: &Card) {
 
 /// A block of code that nothing in it ends: its fence is longer than any there.
 fn push_code(out: &mut String, lines: impl IntoIterator<Item = String>) {
-    let lines: Vec<String> = lines.into_iter().map(|line| sanitize(&line).into_owned()).collect();
+    let lines: Vec<String> = lines
+        .into_iter()
+        .map(|line| sanitize(&line).into_owned())
+        .collect();
     let longest = lines
         .iter()
         .flat_map(|line| line.split(|c| c != '`').map(str::len))

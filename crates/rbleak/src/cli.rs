@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Hunt(Box<HuntArgs>),
     /// Whether a leak is gone: two runs of hunt, or this tree against another revision
     Verify(Box<crate::verify::args::VerifyArgs>),
+    /// A run as one page of HTML that fetches nothing; as Markdown; as JSON
+    Report(crate::report::ReportArgs),
     /// What is in B and C and not in A (two dumps: allocated; more: growth)
     Diff(DiffArgs),
     /// The shortest way from a name to an object, to a class's instances, or to a line's

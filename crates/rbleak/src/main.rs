@@ -19,6 +19,7 @@ mod hunt;
 mod inputs;
 mod memory;
 mod rates;
+mod report;
 mod run;
 mod shell;
 mod sources;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Summary(args) => commands::summary::run(args),
         Command::Show(args) => commands::show::run(args),
         Command::Explore(args) => commands::explore::run(args),
+        Command::Report(args) => commands::report::run(args),
         Command::Audit(args) => commands::audit::run(args),
         Command::Watch(args) => commands::watch::run(args),
         Command::Trend(args) => commands::trend::run(args),
