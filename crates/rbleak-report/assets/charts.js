@@ -1,6 +1,6 @@
 /* Plots: uPlot in the place of the static pictures. */
 const Charts = (() => {
-  const { all, words, colour, on } = Report;
+  const { all, words, marks, colour, on } = Report;
   const HEIGHT = 210;
 
   const options = (data, width, output) => {
@@ -20,7 +20,7 @@ const Charts = (() => {
       font: '12px system-ui, sans-serif',
       grid: { stroke: colour('rule'), width: 1 },
       ticks: { show: false },
-      values: (_, splits) => splits.map((value) => words(quantity, value)),
+      values: (_, splits) => marks(quantity, splits),
       size,
     });
     const dots = (stroke, fill) => ({
@@ -32,11 +32,14 @@ const Charts = (() => {
     return {
       width,
       height: HEIGHT,
-      padding: [8, 10, 0, 0],
+      padding: [8, 22, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false } },
       scales: {
-        x: { time: false },
+        x: {
+          time: false,
+          range: (_, low, high) => [low - 0.02 * (high - low), high + 0.02 * (high - low)],
+        },
         y: {
           /* What hardly moves is not blown up to the whole height. */
           range: (_, low, high) => {
@@ -48,7 +51,7 @@ const Charts = (() => {
       },
       axes: [
         { ...axis(data.xQuantity, 30), grid: { show: false }, space: 70 },
-        { ...axis(data.quantity, 66), space: 40 },
+        { ...axis(data.quantity, 72), space: 40 },
       ],
       series: [
         {},

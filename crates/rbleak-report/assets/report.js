@@ -28,6 +28,17 @@ const Report = (() => {
     return sign + grouped(value) + (quantity === 'seconds' ? ' s' : '');
   };
 
+  /* Marks of an axis: in one unit, with as many digits as tell them apart. */
+  const marks = (quantity, values) => {
+    if (quantity !== 'bytes' || values.length < 2) return values.map((value) => words(quantity, value));
+    const most = Math.max(...values.map(Math.abs));
+    const units = [[1e12, 'TB'], [1e9, 'GB'], [1e6, 'MB'], [1e3, 'kB'], [1, 'B']];
+    const [factor, unit] = units.find(([size]) => most >= size) ?? [1, 'B'];
+    const step = Math.abs(values[1] - values[0]) / factor;
+    const digits = factor === 1 ? 0 : Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+    return values.map((value) => `${(value / factor).toFixed(digits)} ${unit}`);
+  };
+
   /* A colour of the style sheet as it is now; canvases know no variables. */
   const probe = element('span');
   const colour = (name) => {
@@ -188,5 +199,5 @@ const Report = (() => {
   };
 
   const data = () => JSON.parse(document.getElementById('data').textContent);
-  return { all, element, words, colour, on, start, data };
+  return { all, element, words, marks, colour, on, start, data };
 })();

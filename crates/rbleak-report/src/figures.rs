@@ -38,6 +38,25 @@ impl Quantity {
             Quantity::Seconds => format!("{sign}{} s", grouped(size)),
         }
     }
+    /// Marks of an axis: in one unit, with as many digits as tell them apart.
+    pub(crate) fn marks(self, values: &[f64]) -> Vec<String> {
+        let (Quantity::Bytes, [first, second, ..]) = (self, values) else {
+            return values.iter().map(|&value| self.words(value)).collect();
+        };
+        let most = values
+            .iter()
+            .fold(0.0, |most: f64, value| most.max(value.abs()));
+        let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+        let unit = units.into_iter().find(|(size, _)| most >= *size);
+        let (factor, unit) = unit.unwrap_or((1.0, "B"));
+        let step = (second - first).abs() / factor;
+        let digits = match factor == 1.0 {
+            true => 0,
+            false => (-step.log10() - 1e-9).ceil().clamp(0.0, 6.0) as usize,
+        };
+        let mark = |value: &f64| format!("{:.digits$} {unit}", value / factor);
+        values.iter().map(mark).collect()
+    }
 }
 
 /// A headline over the parts that follow.
@@ -290,12 +309,13 @@ impl Source {
 }
 
 impl Bars {
-    /// One line a bar.
+    /// One line a bar that is more than nothing.
     pub(crate) fn words(&self) -> Vec<String> {
-        let wide = self.bars.iter().map(|bar| bar.label.chars().count()).max();
+        let bars = || self.bars.iter().filter(|bar| bar.value != 0.0);
+        let wide = bars().map(|bar| bar.label.chars().count()).max();
         let wide = wide.unwrap_or(0);
         let line = |bar: &Bar| format!("{:<wide$}  {}", bar.label, self.quantity.words(bar.value));
-        self.bars.iter().map(line).collect()
+        bars().map(line).collect()
     }
 }
 
@@ -356,5 +376,8 @@ mod tests {
         };
         assert_eq!(tree.words(), ["20.0 kB  all", "  900 B    part  ←"]);
         assert_eq!(Quantity::Count.words(-1500.2), "-1 500");
+        let marks = Quantity::Bytes.marks(&[2_420_000.0, 2_430_000.0]);
+        assert_eq!(marks, ["2.42 MB", "2.43 MB"]);
+        assert_eq!(Quantity::Bytes.marks(&[0.0, 500.0]), ["0 B", "500 B"]);
     }
 }

@@ -4,7 +4,7 @@
 use crate::held::{Place, Ranked, RankedSite, Trend};
 use crate::sources::Sources;
 use rbleak_heap::trace::{Grower, HolderName, Step};
-use rbleak_report::{Align, Column, Finding, Line, Row, Section, Table, Value, json};
+use rbleak_report::{Align, Column, Finding, Line, Row, Section, SourceLine, Table, Value, json};
 use rbleak_units::{Bytes, grouped};
 
 /// How findings are worded.
@@ -269,7 +269,11 @@ fn steps_data(words: &Words<'_>, name: &HolderName, path: &[Step]) -> Value {
 /// whether the file is still the same.
 fn source_data(sources: &Sources, place: &Place) -> Value {
     let lines = sources.lines(&place.file, place.line, AROUND);
-    let lines = lines
+    // Empty lines at the ends say nothing.
+    let is_said = |line: &SourceLine| line.is_meant || !line.text.trim().is_empty();
+    let first = lines.iter().position(is_said).unwrap_or(0);
+    let end = lines.iter().rposition(is_said).map_or(0, |last| last + 1);
+    let lines = lines[first.min(end)..end]
         .iter()
         .map(|line| json!({ "number": line.number, "text": line.text }));
     json!({

@@ -43,14 +43,13 @@ impl Axis {
         let step = nice_step((high - low) / MARKS);
         let first = (low / step).ceil() as i64;
         let last = (high / step).floor() as i64;
-        let marks = (first..=last.min(first.saturating_add(20))).map(|n| {
-            let value = n as f64 * step;
-            (value, quantity.words(value))
-        });
+        let places = (first..=last.min(first.saturating_add(20))).map(|n| n as f64 * step);
+        let places: Vec<f64> = places.collect();
+        let labels = quantity.marks(&places);
         Axis {
             from: low,
             to: high,
-            marks: marks.collect(),
+            marks: places.into_iter().zip(labels).collect(),
         }
     }
 

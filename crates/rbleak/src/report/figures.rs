@@ -13,76 +13,91 @@ const ASIDE: &str = "under allocation tracing, whose tables count in bytes: not 
 /// A figure of a sample.
 type Figure = fn(&RoundSample) -> Option<f64>;
 
+/// What is drawn of it.
+struct Drawn {
+    key: &'static str,
+    title: &'static str,
+    y: Quantity,
+    figure: Figure,
+    assessment: Option<Assessment>,
+    /// Growth below it is none.
+    margin: f64,
+}
+
 /// A plot of each figure that is known.
 pub(super) fn of_rounds(rounds: &Rounds, per: &str, wish: &Wish) -> Vec<Plot> {
-    let signals = rounds.judge(&Margins::default());
-    let all: [(&str, &str, Quantity, Figure, Option<Assessment>); 5] = [
-        (
-            "objects",
-            "Ruby objects",
-            Quantity::Count,
-            |sample| Some(sample.live_slots),
-            Some(signals.objects),
-        ),
-        (
+    let margins = Margins::default();
+    let signals = rounds.judge(&margins);
+    let of_bytes = |key, title, figure, assessment, margin| Drawn {
+        key,
+        title,
+        y: Quantity::Bytes,
+        figure,
+        assessment,
+        margin,
+    };
+    let all = [
+        Drawn {
+            key: "objects",
+            title: "Ruby objects",
+            y: Quantity::Count,
+            figure: |sample| Some(sample.live_slots),
+            assessment: Some(signals.objects),
+            margin: margins.objects,
+        },
+        of_bytes(
             "object_bytes",
             "bytes of Ruby objects",
-            Quantity::Bytes,
             |sample| Some(sample.memsize),
             Some(signals.memsize),
+            margins.object_bytes,
         ),
-        (
+        of_bytes(
             "content_bytes",
             "content of strings, arrays and hashes",
-            Quantity::Bytes,
             |sample| sample.content,
             signals.content,
+            margins.object_bytes,
         ),
-        (
+        of_bytes(
             "malloc_in_use_bytes",
             "memory in use behind malloc",
-            Quantity::Bytes,
             |sample| sample.malloc_in_use,
             signals.malloc,
+            margins.native_bytes,
         ),
-        (
+        of_bytes(
             "malloc_free_bytes",
             "memory that the allocator keeps free",
-            Quantity::Bytes,
             |sample| sample.malloc_free,
             signals.free,
+            margins.native_bytes,
         ),
     ];
     let x_label = match per {
         "call" => "calls since the first sample",
         _ => "requests since the first sample",
     };
-    let plot = |(key, title, y, figure, assessment): (
-        &str,
-        &str,
-        Quantity,
-        Figure,
-        Option<Assessment>,
-    )| {
+    let plot = |drawn: Drawn| {
         let points: Vec<PlotPoint> = rounds
             .samples()
             .iter()
             .filter_map(|sample| {
                 Some(PlotPoint {
                     x: sample.requests as f64,
-                    y: figure(sample)?,
+                    y: (drawn.figure)(sample)?,
                     is_aside: sample.traced,
                 })
             })
             .collect();
         (points.len() > 1).then(|| Plot {
-            key: key.to_owned(),
-            title: title.to_owned(),
-            caption: caption(y, assessment, per),
-            tone: tone(key, assessment),
+            key: drawn.key.to_owned(),
+            title: drawn.title.to_owned(),
+            caption: caption(&drawn, per),
+            tone: tone(&drawn),
             x_label: x_label.to_owned(),
             x: Quantity::Count,
-            y,
+            y: drawn.y,
             fit: line(&points),
             points: thinned(points, wish.points),
             is_joined: false,
@@ -131,17 +146,20 @@ pub(super) fn thinned(points: Vec<PlotPoint>, most: usize) -> Vec<PlotPoint> {
     kept.map(|(_, point)| point).collect()
 }
 
-fn caption(quantity: Quantity, assessment: Option<Assessment>, per: &str) -> String {
-    let Some(Assessment { growth, rate }) = assessment else {
-        return "too few rounds for a rate".to_owned();
-    };
-    let Some(rate) = rate else {
+fn caption(drawn: &Drawn, per: &str) -> String {
+    let quantity = drawn.y;
+    let Some((growth, rate)) = drawn.assessment.and_then(|a| Some((a.growth, a.rate?))) else {
         return "too few rounds for a rate".to_owned();
     };
     let word = match growth {
-        Growth::Growing => "grows",
-        Growth::Flat => "flat",
-        Growth::Undecided => "not told",
+        Growth::Growing => "grows".to_owned(),
+        // What is surely above zero is said to be small, not to be nothing.
+        Growth::Flat if rate.low > 0.0 => match quantity {
+            Quantity::Count => format!("below the margin of {}", drawn.margin),
+            _ => format!("below the margin of {} B", drawn.margin),
+        },
+        Growth::Flat => "flat".to_owned(),
+        Growth::Undecided => "not told".to_owned(),
     };
     format!(
         "{word}: {} per {per} (95 %: {})",
@@ -171,9 +189,9 @@ pub(super) fn range(quantity: Quantity, rate: Interval) -> String {
 }
 
 /// What the allocator keeps free is no leak by itself.
-fn tone(key: &str, assessment: Option<Assessment>) -> Tone {
-    match assessment.map(|assessment| assessment.growth) {
-        Some(Growth::Growing) if key == "malloc_free_bytes" => Tone::Warning,
+fn tone(drawn: &Drawn) -> Tone {
+    match drawn.assessment.map(|assessment| assessment.growth) {
+        Some(Growth::Growing) if drawn.key == "malloc_free_bytes" => Tone::Warning,
         Some(Growth::Growing) => Tone::Bad,
         Some(Growth::Flat) => Tone::Good,
         Some(Growth::Undecided) => Tone::Warning,

@@ -38,9 +38,7 @@ pub(super) fn card(data: &Value, per: &str) -> Card {
     pictures.extend(sites(data, per).map(Picture::Grid));
     pictures.extend(generations(&data["generations"]).map(Picture::Bars));
     Card {
-        figure: rate.map_or(String::new(), |rate| {
-            format!("{} per {per}", Bytes(rate.round().max(0.0) as u64))
-        }),
+        figure: figure(data, rate, per),
         share: data["share"].as_f64(),
         pictures,
         finding: Finding {
@@ -52,6 +50,18 @@ pub(super) fn card(data: &Value, per: &str) -> Card {
             sections: sections(data),
             data: data.clone(),
         },
+    }
+}
+
+/// What each request leaves; of the endpoint that leaves most, where it is known.
+fn figure(data: &Value, rate: Option<f64>, per: &str) -> String {
+    let first = &data["by_endpoint"][0];
+    let of_endpoint = first["bytes_per_request"].as_f64();
+    let words = |rate: f64, per: &str| format!("{} per {per}", Bytes(rate.round().max(0.0) as u64));
+    match (of_endpoint, first["endpoint"].as_str(), rate) {
+        (Some(rate), Some(endpoint), _) => words(rate, &format!("request of {endpoint}")),
+        (_, _, Some(rate)) => words(rate, per),
+        _ => String::new(),
     }
 }
 
@@ -189,7 +199,7 @@ fn generations(data: &Value) -> Option<Bars> {
     });
     Some(Bars {
         label: "born in".to_owned(),
-        lead: "objects by the collection before which they were born: a leak has some of each, a cache that filled has none of the last".to_owned(),
+        lead: "new objects by the collection before which they were born: what leaks goes on to the last".to_owned(),
         quantity: Quantity::Count,
         bars: bars.collect(),
     })

@@ -91,7 +91,7 @@ impl Opened {
         };
         Ok(Opened {
             folder: folder.to_owned(),
-            shown: folder.display().to_string(),
+            shown: shown(folder),
             kind,
         })
     }
@@ -142,6 +142,15 @@ impl HuntRun {
             memory,
             report,
         })
+    }
+}
+
+/// The folder as the user named it, without the slash that shells put behind it.
+fn shown(folder: &Path) -> String {
+    let text = folder.display().to_string();
+    match text.trim_end_matches('/') {
+        "" => text,
+        trimmed => trimmed.to_owned(),
     }
 }
 

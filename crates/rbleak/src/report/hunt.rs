@@ -40,6 +40,8 @@ pub(super) fn tell(opened: &Opened, run: &HuntRun, wish: &Wish) -> Result<(Docum
         wish,
         per: match run.manifest.app.mode.as_str() {
             "code" => "call",
+            // As hunts of several endpoints word it.
+            _ if !report["tables"]["endpoints"].is_null() => "request of all",
             _ => "request",
         },
     };

@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// Parts of the whole below which nothing is worth a node.
 const LEAST: f64 = 0.0005;
+/// Points where less than this part comes together are not marked.
+const LEAST_MARKED: f64 = 0.02;
 /// Deeper the tree is not told: lists are as deep as they are long.
 const DEEPEST: u32 = 40;
 /// Steps of a way shown at most.
@@ -91,12 +93,15 @@ fn walk(dominators: &Dominators<'_>, least: Bytes) -> Vec<Found> {
             ObjectType::Class | ObjectType::Module
         )
     };
+    let whole = dominators.retained_by(Dominator::Roots).as_f64();
+    let is_worth_a_mark =
+        |id: ObjectId| dominators.retained_size(id).as_f64() > LEAST_MARKED * whole;
     let mut found = Vec::new();
     let mut todo: Vec<(ObjectId, u32, Option<ObjectId>)> = Vec::new();
     for top in dominators.top().into_iter().filter(large) {
         let point = dominators
             .accumulation_point(top)
-            .filter(|&id| !is_module(id));
+            .filter(|&id| !is_module(id) && is_worth_a_mark(id));
         todo.push((top, 1, None));
         while let Some((id, depth, above)) = todo.pop() {
             found.push(Found {

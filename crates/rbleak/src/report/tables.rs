@@ -13,14 +13,13 @@ pub(super) fn endpoints(tables: &Value, wish: &Wish) -> Option<Grid> {
     let all = array(&tables["endpoints"]["rows"]);
     let shown = &all[..all.len().min(wish.rows)];
     let has_shares = all.iter().any(|row| row["share"].is_number());
-    let mut columns = vec![left("endpoint")];
+    let mut columns = vec![left("endpoint"), left("verdict")];
     if has_shares {
         columns.push(right("share"));
     }
     columns.extend([
         right("objects per request (95 %)"),
         right("bytes of objects per request (95 %)"),
-        left("verdict"),
         left("held by"),
     ]);
     let (mut rows, mut measures) = (Vec::new(), Vec::new());
@@ -30,8 +29,16 @@ pub(super) fn endpoints(tables: &Value, wish: &Wish) -> Option<Grid> {
             &row["object_bytes_per_request"],
         );
         let (objects, bytes) = (interval(objects), interval(bytes));
-        let mut cells = vec![text(&row["endpoint"])];
-        let mut measured = vec![None];
+        let verdict = match row["cause"].as_str() {
+            Some("nothing") => "flat",
+            Some("undecided") => "not told",
+            Some("ruby_objects") => "leaks objects",
+            Some("ruby_bytes") => "grows in place",
+            Some("native") => "leaks native memory",
+            _ => "",
+        };
+        let mut cells = vec![text(&row["endpoint"]), verdict.to_owned()];
+        let mut measured = vec![None, None];
         if has_shares {
             let share = row["share"].as_f64();
             cells.push(share.map_or(String::new(), |share| format!("{:.1} %", 100.0 * share)));
@@ -40,15 +47,6 @@ pub(super) fn endpoints(tables: &Value, wish: &Wish) -> Option<Grid> {
         cells.extend([
             rate(objects, Quantity::Count),
             rate(bytes, Quantity::Bytes),
-            match row["cause"].as_str() {
-                Some("nothing") => "flat",
-                Some("undecided") => "not told",
-                Some("ruby_objects") => "leaks objects",
-                Some("ruby_bytes") => "grows in place",
-                Some("native") => "leaks native memory",
-                _ => "",
-            }
-            .to_owned(),
             text(&row["holder"]),
         ]);
         measured.extend([objects.map(measure), bytes.map(measure)]);
