@@ -259,8 +259,8 @@ WARM_COUNT, PATH_TO_HIT, REQUEST_METHOD, REQUEST_BODY, HTTP_*, USE_SERVER,
 RAILS_ENV, RACK_ENV.
 
 Nothing is created or migrated in a database. The run is kept in .rbleak/TIME:
-manifest.json, samples.csv, report.json, app.log and the heap dumps, which hold
-the values of your strings: they are readable by you alone.
+manifest.json, samples.csv, memory.csv, report.json, app.log and the heap dumps,
+which hold the values of your strings: they are readable by you alone.
 
 Exit codes: 0 no leak, 1 it leaks, 2 wrong use or failure, 3 inconclusive.";
 

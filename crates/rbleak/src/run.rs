@@ -1,7 +1,7 @@
 //! A run: the folder that keeps one hunt, `.rbleak/TIME/`.
 //!
 //! `manifest.json` says what was hunted and how it ended, `samples.csv` holds
-//! the figures, `report.json` the answer, `app.log` what the app wrote, and
+//! the figures, `memory.csv` what was resident, `report.json` the answer, `app.log` what the app wrote, and
 //! `*.ndjson.zst` the heap dumps with their sidecars of names. Everything that
 //! the diagnosis needs is in it. What the manifest says, and how a run is read
 //! again, is in `rbleak_capture`.
