@@ -1,10 +1,10 @@
 //! A run: the folder that keeps one hunt, `.rbleak/TIME/`.
 //!
 //! `manifest.json` says what was hunted and how it ended, `samples.csv` holds
-//! the figures, `memory.csv` what was resident, `report.json` the answer, `app.log` what the app wrote, and
-//! `*.ndjson.zst` the heap dumps with their sidecars of names. Everything that
-//! the diagnosis needs is in it. What the manifest says, and how a run is read
-//! again, is in `rbleak_capture`.
+//! the figures, `memory.csv` what was resident, `report.json` the answer,
+//! `app.log` what the app wrote, and `*.ndjson.zst` the heap dumps with their
+//! sidecars of names. Everything that the diagnosis needs is in it. What the
+//! manifest says, and how a run is read again, is in `rbleak_capture`.
 
 use crate::files::{create_private_directory, write_atomically};
 use anyhow::{Context, Result};

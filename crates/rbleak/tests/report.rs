@@ -225,7 +225,9 @@ fn a_watch_and_a_capture_are_told_too() {
     let bench = Bench::new();
     let watched = bench.home.path().join("watched");
     fs::create_dir(&watched).expect("a folder");
-    let mut lines = "{\"schema\":\"rbleak/recording/v1\",\"command\":\"puma\",\"every_seconds\":1}\n".to_owned();
+    let mut lines =
+        "{\"schema\":\"rbleak/recording/v1\",\"command\":\"puma\",\"every_seconds\":1}\n"
+            .to_owned();
     for at in 0..60 {
         lines.push_str(&format!(
             "{{\"at_seconds\":{at},\"process\":\"web\",\"rss_bytes\":{}}}\n",

@@ -358,7 +358,7 @@ fn hostile_names_are_inert() {
             ".path",
             ".source",
             "#endpoints td",
-            "#retained td.text:nth-child(4)",
+            "#retained tbody tr:nth-child(2) td:nth-child(4)",
             ".listing pre",
         ] {
             shown(selector);

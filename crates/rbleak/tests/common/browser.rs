@@ -116,7 +116,11 @@ impl Browser {
             "Emulation.setDeviceMetricsOverride",
             json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 }),
         );
-        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        // What moves by itself is not where it is clicked.
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
         self.chrome(
             "Emulation.setEmulatedMedia",
             json!({ "media": "", "features": features }),
