@@ -17,7 +17,7 @@ const Report = (() => {
     if (size < 999.5) return `${Math.round(size)} B`;
     for (const unit of ['kB', 'MB', 'GB', 'TB']) {
       size /= 1000;
-      if (size < 999.5 || unit === 'TB') return `${size < 99.95 ? size.toFixed(1) : Math.round(size)} ${unit}`;
+      if (size < 999.5 || unit === 'TB') return `${size.toFixed(size < 9.95 ? 1 : 0)} ${unit}`;
     }
     return '';
   };

@@ -374,7 +374,7 @@ mod tests {
                 .into(),
             left_out: 0,
         };
-        assert_eq!(tree.words(), ["20.0 kB  all", "  900 B    part  ←"]);
+        assert_eq!(tree.words(), ["20 kB  all", "900 B    part  ←"]);
         assert_eq!(Quantity::Count.words(-1500.2), "-1 500");
         let marks = Quantity::Bytes.marks(&[2_420_000.0, 2_430_000.0]);
         assert_eq!(marks, ["2.42 MB", "2.43 MB"]);

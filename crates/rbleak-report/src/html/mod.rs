@@ -134,7 +134,14 @@ mod tests {
         assert!(!html.contains("<img"), "raw markup");
         assert!(!html.contains("<script>alert"), "raw markup");
         assert!(html.contains("&lt;script&gt;alert(1)"));
-        for fetched in [" src=", "href=\"http", "url(", "@import"] {
+        for fetched in [
+            "<script src",
+            "<link",
+            "<iframe",
+            "href=\"http",
+            "url(",
+            "@import",
+        ] {
             assert!(
                 !html
                     .replace(STYLE, "")

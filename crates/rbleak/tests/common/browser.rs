@@ -218,6 +218,8 @@ impl Browser {
 
     /// The whole page as it looks now, kept for a person to look at.
     pub fn shoot(&self, name: &str) -> PathBuf {
+        // What sticks to the window's top belongs to that of the page.
+        self.run("scrollTo(0, 0)");
         let (width, height) = (
             self.count("return document.documentElement.clientWidth"),
             self.count("return document.documentElement.scrollHeight"),
