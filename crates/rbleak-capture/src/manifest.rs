@@ -126,6 +126,10 @@ pub struct LoadFacts {
     /// any: two runs with the same one sent the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_digest: Option<String>,
+    /// The command line that does the same again, a word each; values of headers
+    /// and bodies, which may be secret, are left out. Not known of older runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     /// Requests before the first sample.
     pub warmup: u64,
     /// Requests between two samples.

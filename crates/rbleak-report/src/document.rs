@@ -1,6 +1,7 @@
 //! What a command has to say, free of any format.
 
 use crate::annotation::Annotation;
+use crate::figures::{Card, Grid, Heading, Listing, Plot, Tree};
 use serde_json::Value;
 
 /// The whole answer of one command.
@@ -50,10 +51,22 @@ pub enum Block {
     Verdict(Verdict),
     /// Ranked findings.
     Findings(Vec<Finding>),
+    /// Ranked findings with pictures of their evidence.
+    Cards(Vec<Card>),
     /// Rows and columns.
     Table(Table),
+    /// Rows and columns, some cells measured with an interval.
+    Grid(Grid),
     /// Lines over an axis.
     Chart(Chart),
+    /// Measured points with fitted lines, side by side.
+    Plots(Vec<Plot>),
+    /// What is within what.
+    Tree(Tree),
+    /// Text to be copied.
+    Listing(Listing),
+    /// A headline over what follows.
+    Heading(Heading),
     /// A remark of one paragraph.
     Note(Note),
 }

@@ -11,7 +11,9 @@
 mod annotation;
 mod chart;
 mod document;
+mod figures;
 mod github;
+mod html;
 mod json;
 mod junit;
 mod markdown;
@@ -25,7 +27,12 @@ pub use document::{
     Align, Block, Chart, ChartLine, Check, Column, Document, Fact, Finding, Line, Note, Outcome,
     Row, Section, Table, Tone, Verdict,
 };
+pub use figures::{
+    Bar, Bars, Card, FitPoint, Grid, Heading, Listing, Measure, Path, PathStep, Picture, Plot,
+    PlotPoint, Quantity, Source, SourceLine, Tree, TreeNode,
+};
 pub use github::to_github;
+pub use html::{Page, to_html};
 pub use json::to_json;
 pub use junit::to_junit;
 pub use markdown::to_markdown;

@@ -2,6 +2,7 @@
 
 use crate::chart;
 use crate::document::{Align, Block, Document, Finding, Table, Tone};
+use crate::figures::{Card, Picture};
 use crate::sanitize::sanitize;
 
 /// Columns of a chart: what a comment shows without a scroll bar.
@@ -44,13 +45,55 @@ pub fn to_markdown(document: &Document) -> String {
                     push_finding(&mut out, rank + 1, finding);
                 }
             }
-            Block::Table(table) => push_table(&mut out, table),
-            Block::Chart(chart) => {
-                out.push_str(&format!("{}\n\n```text\n", text(&chart.title)));
-                for line in chart::in_text(chart, CHART_WIDTH) {
-                    out.push_str(&format!("{}\n", sanitize(&line)));
+            Block::Cards(cards) => {
+                for (rank, card) in cards.iter().enumerate() {
+                    if rank > 0 {
+                        out.push('\n');
+                    }
+                    push_card(&mut out, rank + 1, card);
                 }
-                out.push_str("```\n");
+            }
+            Block::Table(table) => push_table(&mut out, table),
+            Block::Grid(grid) => push_table(&mut out, &grid.table),
+            Block::Chart(chart) => {
+                out.push_str(&format!("{}\n\n", text(&chart.title)));
+                push_code(&mut out, chart::in_text(chart, CHART_WIDTH));
+            }
+            Block::Plots(plots) => {
+                for plot in plots {
+                    out.push_str(&format!(
+                        "- **{}**: {}\n",
+                        text(&plot.title),
+                        text(&plot.caption)
+                    ));
+                }
+            }
+            Block::Tree(tree) => {
+                out.push_str(&format!("**{}**\n\n", text(&tree.title)));
+                push_code(&mut out, tree.words());
+                if tree.left_out > 0 {
+                    out.push_str(&format!("\n… {} more\n", tree.left_out));
+                }
+            }
+            Block::Listing(listing) => {
+                if listing.is_folded {
+                    out.push_str(&format!(
+                        "<details><summary>{}</summary>\n\n",
+                        text(&listing.title)
+                    ));
+                } else {
+                    out.push_str(&format!("**{}**\n\n", text(&listing.title)));
+                }
+                push_code(&mut out, listing.text.lines().map(str::to_owned));
+                if listing.is_folded {
+                    out.push_str("\n</details>\n");
+                }
+            }
+            Block::Heading(heading) => {
+                out.push_str(&format!("## {}\n", text(&heading.title)));
+                if !heading.lead.is_empty() {
+                    out.push_str(&format!("\n{}\n", text(&heading.lead)));
+                }
             }
             Block::Note(note) => {
                 let word = match note.tone {
@@ -87,6 +130,52 @@ fn push_finding(out: &mut String, rank: usize, finding: &Finding) {
             }
         }
     }
+}
+
+fn push_card(out: &mut String, rank: usize, card: &Card) {
+    push_finding(out, rank, &card.finding);
+    for picture in &card.pictures {
+        match picture {
+            Picture::Path(path) => {
+                out.push_str(&format!(
+                    "- **{}**: {}\n",
+                    text(&path.label),
+                    text(&path.words())
+                ));
+            }
+            Picture::Source(source) => {
+                out.push_str(&format!("\n{}\n\n", text(&source.place)));
+                push_code(out, source.words().into_iter().map(|(line, _)| line));
+            }
+            Picture::Bars(bars) => {
+                out.push_str(&format!("\n**{}**\n\n", text(&bars.label)));
+                push_code(out, bars.words());
+            }
+            Picture::Grid(grid) => {
+                out.push('\n');
+                push_table(out, &grid.table);
+            }
+        }
+    }
+}
+
+/// A block of code that nothing in it ends: its fence is longer than any there.
+fn push_code(out: &mut String, lines: impl IntoIterator<Item = String>) {
+    let lines: Vec<String> = lines
+        .into_iter()
+        .map(|line| sanitize(&line).into_owned())
+        .collect();
+    let longest = lines
+        .iter()
+        .flat_map(|line| line.split(|c| c != '`').map(str::len))
+        .max()
+        .unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    out.push_str(&format!("{fence}text\n"));
+    for line in lines {
+        out.push_str(&format!("{line}\n"));
+    }
+    out.push_str(&format!("{fence}\n"));
 }
 
 fn push_table(out: &mut String, table: &Table) {

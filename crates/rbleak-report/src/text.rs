@@ -1,6 +1,7 @@
 //! The form for people: verdict, evidence, the next command at the right edge.
 
 use crate::document::{Align, Block, Chart, Document, Fact, Finding, Note, Table, Tone, Verdict};
+use crate::figures::{Card, Heading, Listing, Picture, Plot, Tree};
 use crate::sanitize::sanitize;
 use anstyle::{AnsiColor, Style};
 
@@ -45,7 +46,20 @@ pub fn to_text(document: &Document, options: &TextOptions) -> String {
                     out.finding(rank + 1, finding);
                 }
             }
+            Block::Cards(cards) => {
+                for (rank, card) in cards.iter().enumerate() {
+                    if rank > 0 {
+                        out.out.push('\n');
+                    }
+                    out.card(rank + 1, card);
+                }
+            }
             Block::Table(table) => out.table(table),
+            Block::Grid(grid) => out.table(&grid.table),
+            Block::Plots(plots) => plots.iter().for_each(|plot| out.plot(plot)),
+            Block::Tree(tree) => out.tree(tree),
+            Block::Listing(listing) => out.listing(listing),
+            Block::Heading(heading) => out.heading(heading),
             Block::Chart(chart) => out.chart(chart),
             Block::Note(note) => out.note(note),
         }
@@ -112,25 +126,86 @@ impl Writer {
         );
         self.line(&line);
         for section in &finding.sections {
-            for (index, part) in section.lines.iter().enumerate() {
-                let label = if index == 0 {
-                    section.label.as_str()
-                } else {
-                    ""
-                };
-                let label = format!("     {label:<width$}", width = LABEL_COLUMN - 1);
-                let style = if part.emphasis {
-                    Style::new().bold()
-                } else {
-                    Style::new()
-                };
-                let line = format!(
-                    "{}{}",
-                    self.paint(Style::new().dimmed(), &label),
-                    self.paint(style, &part.text)
-                );
-                self.line(&line);
-            }
+            let lines = section.lines.iter();
+            let lines = lines.map(|part| (part.text.clone(), part.emphasis));
+            self.evidence(&section.label, lines);
+        }
+    }
+
+    /// Lines beside and under a label; true for one that is meant.
+    fn evidence(&mut self, label: &str, lines: impl IntoIterator<Item = (String, bool)>) {
+        for (index, (text, emphasis)) in lines.into_iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            let label = format!("     {label:<width$}", width = LABEL_COLUMN - 1);
+            let style = if emphasis {
+                Style::new().bold()
+            } else {
+                Style::new()
+            };
+            let line = format!(
+                "{}{}",
+                self.paint(Style::new().dimmed(), &label),
+                self.paint(style, &text)
+            );
+            self.line(&line);
+        }
+    }
+
+    fn card(&mut self, rank: usize, card: &Card) {
+        self.finding(rank, &card.finding);
+        let plain = |lines: Vec<String>| lines.into_iter().map(|line| (line, false)).collect();
+        for picture in &card.pictures {
+            let (label, lines): (&str, Vec<(String, bool)>) = match picture {
+                Picture::Path(path) => (&path.label, vec![(path.words(), false)]),
+                Picture::Source(source) => (&source.label, source.words()),
+                Picture::Bars(bars) => (&bars.label, plain(bars.words())),
+                Picture::Grid(grid) => {
+                    self.table(&grid.table);
+                    continue;
+                }
+            };
+            self.evidence(label, lines);
+        }
+    }
+
+    fn plot(&mut self, plot: &Plot) {
+        let label = format!("  {:<width$}", plot.title, width = LABEL_COLUMN - 2);
+        let line = format!(
+            "{}{}",
+            self.paint(Style::new().dimmed(), &label),
+            sanitize(&plot.caption)
+        );
+        self.line(&line);
+    }
+
+    fn tree(&mut self, tree: &Tree) {
+        let line = format!("  {}", self.paint(Style::new().bold(), &tree.title));
+        self.line(&line);
+        for words in tree.words() {
+            let line = format!("   {}", sanitize(&words));
+            self.line(&line);
+        }
+        if tree.left_out > 0 {
+            let line = format!("   … {} more", tree.left_out);
+            self.line(&line);
+        }
+    }
+
+    fn listing(&mut self, listing: &Listing) {
+        let line = format!("  {}", self.paint(Style::new().bold(), &listing.title));
+        self.line(&line);
+        for words in listing.text.lines() {
+            let line = format!("    {}", sanitize(words));
+            self.line(&line);
+        }
+    }
+
+    fn heading(&mut self, heading: &Heading) {
+        let line = format!("  {}", self.paint(Style::new().bold(), &heading.title));
+        self.line(&line);
+        if !heading.lead.is_empty() {
+            let line = format!("  {}", sanitize(&heading.lead));
+            self.line(&line);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Whether one figure grows, is flat, or cannot be told yet.
 
-use crate::sen::{Point, kendall_tau, sen_slope};
+use crate::sen::{Point, kendall_tau, median, sen_slope};
 use rbleak_units::Interval;
 
 /// What a figure does over the rounds.
@@ -22,6 +22,61 @@ pub struct Assessment {
     /// Per request, at 95 %; over the later two thirds of the rounds. `None`
     /// with too few rounds.
     pub rate: Option<Interval>,
+}
+
+/// The line that an [`Assessment`] rests on, for who draws it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// Its slope; the interval is that of the assessment.
+    pub rate: Interval,
+    /// Where the points that are judged begin.
+    pub from: f64,
+    /// Where they end.
+    pub to: f64,
+    /// The middle of these points, about which the slope may turn.
+    middle: Point,
+}
+
+impl Fit {
+    /// The line at `x`, and between which values it lies there if it turns about
+    /// the middle of the points as far as the interval of its slope allows. An
+    /// interval of the line alone: single points lie outside.
+    pub fn at(&self, x: f64) -> Interval {
+        let run = x - self.middle.x;
+        let value = |slope: f64| self.middle.value + slope * run;
+        let (low, high) = (value(self.rate.low), value(self.rate.high));
+        Interval {
+            estimate: value(self.rate.estimate),
+            low: low.min(high),
+            high: low.max(high),
+        }
+    }
+}
+
+/// The line through the points that [`assess`] judges: its slope, and the height
+/// that half of them lie above (Conover's estimate of the intercept). `None`
+/// with too few points.
+pub fn fit(points: &[Point]) -> Option<Fit> {
+    let window = window(points);
+    let ([first, .., last], true) = (window, window.len() >= MIN_WINDOW) else {
+        return None;
+    };
+    let rate = rate(window, 0.95)?;
+    let middle = (first.x + last.x) / 2.0;
+    let mut heights: Vec<f64> = window
+        .iter()
+        .map(|point| point.value - rate.estimate * (point.x - middle))
+        .collect();
+    heights.sort_by(f64::total_cmp);
+    Some(Fit {
+        rate,
+        from: first.x,
+        to: last.x,
+        middle: Point {
+            x: middle,
+            value: median(&heights),
+        },
+    })
 }
 
 /// Fewest points in the window that is judged.
@@ -137,6 +192,18 @@ mod tests {
         let found = assess(&points((0..9).map(|i| 1e5 + 200.0 * f64::from(i))), 0.1);
         assert_eq!(found.growth, Growth::Growing);
         assert_eq!(found.rate, Some(Interval::exact(2.0)));
+    }
+
+    #[test]
+    fn the_line_runs_through_the_points_that_are_judged() {
+        let found = fit(&points((0..9).map(|i| 1e5 + 200.0 * f64::from(i)))).unwrap();
+        assert_eq!((found.from, found.to), (300.0, 800.0));
+        assert_eq!(found.at(300.0), Interval::exact(1e5 + 600.0));
+        let noisy = fit(&points([0.0, 0.0, 0.0, 9.0, 11.0, 10.0, 12.0, 9.0, 11.0])).unwrap();
+        let (middle, end) = (noisy.at(550.0), noisy.at(800.0));
+        assert_eq!(middle.low, middle.high);
+        assert!(end.low < end.estimate && end.estimate < end.high, "{end:?}");
+        assert_eq!(fit(&points([1.0, 2.0])), None);
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod weigh;
 pub use compare::difference;
 pub use endpoints::{EndpointTurns, Turn, balanced_order};
 pub use envelope::Axis;
-pub use growth::{Assessment, Growth, assess};
+pub use growth::{Assessment, Fit, Growth, assess, fit};
 pub use judge::{Settings, judge, seconds_until};
 pub use rounds::{
     Bound, CERTIFIED_ROUNDS, Cause, FlatCertificate, Margins, RoundSample, Rounds, Signals,

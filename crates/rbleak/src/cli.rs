@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Hunt(Box<HuntArgs>),
     /// Whether a leak is gone: two runs of hunt, or this tree against another revision
     Verify(Box<crate::verify::args::VerifyArgs>),
+    /// A run as one page of HTML that fetches nothing; as Markdown; as JSON
+    Report(crate::report::ReportArgs),
     /// What is in B and C and not in A (two dumps: allocated; more: growth)
     Diff(DiffArgs),
     /// The shortest way from a name to an object, to a class's instances, or to a line's
@@ -259,8 +261,8 @@ WARM_COUNT, PATH_TO_HIT, REQUEST_METHOD, REQUEST_BODY, HTTP_*, USE_SERVER,
 RAILS_ENV, RACK_ENV.
 
 Nothing is created or migrated in a database. The run is kept in .rbleak/TIME:
-manifest.json, samples.csv, report.json, app.log and the heap dumps, which hold
-the values of your strings: they are readable by you alone.
+manifest.json, samples.csv, memory.csv, report.json, app.log and the heap dumps,
+which hold the values of your strings: they are readable by you alone.
 
 Exit codes: 0 no leak, 1 it leaks, 2 wrong use or failure, 3 inconclusive.";
 

@@ -4,7 +4,7 @@
 use crate::held::{Place, Ranked, RankedSite, Trend};
 use crate::sources::Sources;
 use rbleak_heap::trace::{Grower, HolderName, Step};
-use rbleak_report::{Align, Column, Finding, Line, Row, Section, Table, Value, json};
+use rbleak_report::{Align, Column, Finding, Line, Row, Section, SourceLine, Table, Value, json};
 use rbleak_units::{Bytes, grouped};
 
 /// How findings are worded.
@@ -17,6 +17,8 @@ pub(crate) struct Words<'a> {
 
 /// Sites shown for each finding.
 const MAX_SITES: usize = 6;
+/// Lines of source kept before and after the one meant.
+const AROUND: u32 = 4;
 
 /// A holder whose content grows.
 pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
@@ -35,11 +37,12 @@ pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
         Section::new("held by", [path.clone()]),
         Section::new("in dumps", [dumps_line(ranked)]),
     ];
+    let mut caveats = Vec::new();
     // Nothing tells an unbounded Hash from a cache far from its bound.
     if let (true, Some(Some(entries))) = (ranked.is_hash, ranked.holder.lengths.last()) {
-        sections.push(Section::new(
+        caveats.push((
             "unless",
-            [format!(
+            format!(
                 "it is a cache bounded above {} entries, which would still be filling{}",
                 grouped(*entries),
                 if per == "dump" {
@@ -47,7 +50,7 @@ pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
                 } else {
                     " (--min-rounds N)"
                 }
-            )],
+            ),
         ));
     }
     // Only what did not stop is a finding.
@@ -58,14 +61,16 @@ pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
             true => "but here it went on from dump to dump",
             false => "which takes a third dump to tell",
         };
-        sections.push(Section::new(
+        caveats.push((
             "known",
-            [format!(
+            format!(
                 "{}: ordinarily that stops ({}), {but}",
                 row.what, row.reason
-            )],
+            ),
         ));
     }
+    let of_caveat = |(label, text): &(&str, String)| Section::new(label, [text.clone()]);
+    sections.extend(caveats.iter().map(of_caveat));
     let main = ranked
         .sites
         .iter()
@@ -87,6 +92,7 @@ pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
         data: json!({
             "holder": title,
             "path": path,
+            "steps": steps_data(words, &ranked.holder.name, &ranked.holder.path),
             "share": ranked.share,
             "objects": ranked.holder.objects.0,
             "bytes": ranked.holder.bytes.0,
@@ -101,6 +107,11 @@ pub(crate) fn finding(words: &Words<'_>, ranked: &Ranked) -> Finding {
             "merged_paths": ranked.holder.paths,
             "born_objects_by_dump": ranked.holder.born.iter().map(|b| b.0).collect::<Vec<_>>(),
             "sites": ranked.sites.iter().map(|site| site_data(sources, site)).collect::<Vec<_>>(),
+            "generations": ranked.holder.generations.iter().map(|(generation, (objects, bytes))| {
+                json!({ "generation": generation.0, "objects": objects, "bytes": bytes })
+            }).collect::<Vec<_>>(),
+            "caveats": caveats.iter().map(|(_, text)| text).collect::<Vec<_>>(),
+            "source": main.map(|place| source_data(sources, place)),
         }),
         title,
         summary,
@@ -217,6 +228,7 @@ pub(crate) fn grower_finding(words: &Words<'_>, grower: &Grower, span: u64) -> F
         data: json!({
             "holder": title,
             "path": path,
+            "steps": steps_data(words, &grower.name, &grower.path),
             "lengths_by_dump": grower.lengths,
             "bytes_per_request": rate,
         }),
@@ -238,6 +250,37 @@ pub(crate) fn path_words(words: &Words<'_>, name: &HolderName, path: &[Step]) ->
         parts.push(step.object.clone());
     }
     words.sources.shorten_within(&parts.join(" → "))
+}
+
+/// The same way for machines, from the name on.
+fn steps_data(words: &Words<'_>, name: &HolderName, path: &[Step]) -> Value {
+    let step = |edge: Option<&str>, object: &str| json!({ "edge": edge, "object": words.sources.shorten_within(object) });
+    let first = match name {
+        HolderName::Named(name) | HolderName::Thread(name) | HolderName::Root(name) => Some(name),
+        HolderName::Closure(_) | HolderName::Instance(_) | HolderName::Module(_) => None,
+    };
+    let first = first.map(|name| step(None, name));
+    let rest = path.iter();
+    let rest = rest.map(|found| step(found.edge.as_deref(), &found.object));
+    first.into_iter().chain(rest).collect()
+}
+
+/// The source around a place as it is now: whoever shows a run later cannot know
+/// whether the file is still the same.
+fn source_data(sources: &Sources, place: &Place) -> Value {
+    let lines = sources.lines(&place.file, place.line, AROUND);
+    // Empty lines at the ends say nothing.
+    let is_said = |line: &SourceLine| line.is_meant || !line.text.trim().is_empty();
+    let first = lines.iter().position(is_said).unwrap_or(0);
+    let end = lines.iter().rposition(is_said).map_or(0, |last| last + 1);
+    let lines = lines[first.min(end)..end]
+        .iter()
+        .map(|line| json!({ "number": line.number, "text": line.text }));
+    json!({
+        "file": sources.shorten(&place.file),
+        "line": place.line,
+        "lines": lines.collect::<Vec<_>>(),
+    })
 }
 
 fn site_lines(words: &Words<'_>, ranked: &Ranked) -> Vec<String> {

@@ -7,6 +7,7 @@ use crate::memory;
 use crate::run::RunDirectory;
 use crate::shell;
 use anyhow::{Context, Result};
+use rbleak_capture::RecordedRun;
 use rbleak_heap::trace::{Grower, Holder, TraceInput, growers, holders, tool_objects};
 use rbleak_heap::{
     Analysis, Diff, Heap, Identity, Memory, Names, ObjectId, ObjectType, ReadError, ReadOptions,
@@ -150,6 +151,27 @@ impl Evidence {
             }
             read => read.map(Some),
         }
+    }
+
+    /// Reads the dumps of a run that is kept; rates are per request where a
+    /// hunt counted them, and else per dump.
+    ///
+    /// # Errors
+    /// If a dump cannot be read, or takes more memory than is allowed or free.
+    pub(crate) fn of_recorded(run: &RecordedRun, allowed: Option<Bytes>) -> Result<Evidence> {
+        let is_hunt = run.manifest.capture.is_none();
+        let records = run.dumps.iter().zip(&run.manifest.dumps).enumerate();
+        let dumps: Vec<_> = records
+            .map(|(at, (dump, record))| {
+                let count = if is_hunt { record.requests } else { at as u64 };
+                (dump.path.clone(), count)
+            })
+            .collect();
+        let names = run.dumps.iter().rev().find_map(|dump| dump.names.as_ref());
+        let agent_directory = &run.manifest.app.agent_directory;
+        let memory = memory::beside(allowed, Analysis::Holders);
+        let names = names.map(PathBuf::as_path);
+        Evidence::read(&dumps, names, agent_directory, &memory)
     }
 
     /// Reads dumps and names from files.

@@ -20,6 +20,7 @@ mod hunt;
 mod inputs;
 mod memory;
 mod rates;
+mod report;
 mod run;
 mod shell;
 mod sources;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Summary(args) => commands::summary::run(args),
         Command::Show(args) => commands::show::run(args),
         Command::Explore(args) => commands::explore::run(args),
+        Command::Report(args) => commands::report::run(args),
         Command::Audit(args) => commands::audit::run(args),
         Command::Watch(args) => commands::watch::run(args),
         Command::Guard(args) => commands::guard::run(args),

@@ -1,10 +1,10 @@
 //! A run: the folder that keeps one hunt, `.rbleak/TIME/`.
 //!
 //! `manifest.json` says what was hunted and how it ended, `samples.csv` holds
-//! the figures, `report.json` the answer, `app.log` what the app wrote, and
-//! `*.ndjson.zst` the heap dumps with their sidecars of names. Everything that
-//! the diagnosis needs is in it. What the manifest says, and how a run is read
-//! again, is in `rbleak_capture`.
+//! the figures, `memory.csv` what was resident, `report.json` the answer,
+//! `app.log` what the app wrote, and `*.ndjson.zst` the heap dumps with their
+//! sidecars of names. Everything that the diagnosis needs is in it. What the
+//! manifest says, and how a run is read again, is in `rbleak_capture`.
 
 use crate::files::{create_private_directory, write_atomically};
 use anyhow::{Context, Result};
@@ -120,6 +120,51 @@ impl RunDirectory {
     }
 }
 
+/// The resident set at one moment of a hunt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MemoryPoint {
+    /// Since the hunt began.
+    pub(crate) seconds: f64,
+    /// Since the first sample.
+    pub(crate) requests: u64,
+    /// Of all processes that serve, together.
+    pub(crate) rss_bytes: u64,
+}
+
+const MEMORY_COLUMNS: &str = "seconds,requests,rss_bytes";
+/// The file of a run that holds them.
+pub(crate) const MEMORY_FILE: &str = "memory.csv";
+
+/// `memory.csv`: nothing is judged by it.
+pub(crate) fn memory_csv(points: &[MemoryPoint]) -> String {
+    let mut text = format!("{MEMORY_COLUMNS}\n");
+    for point in points {
+        text.push_str(&format!(
+            "{:.3},{},{}\n",
+            point.seconds, point.requests, point.rss_bytes
+        ));
+    }
+    text
+}
+
+/// Reads what [`memory_csv`] wrote; `None` where it is no such text.
+pub(crate) fn parse_memory(text: &str) -> Option<Vec<MemoryPoint>> {
+    let mut lines = text.lines();
+    if lines.next()? != MEMORY_COLUMNS {
+        return None;
+    }
+    let point = |line: &str| {
+        let mut fields = line.split(',');
+        let seconds: f64 = fields.next()?.parse().ok()?;
+        Some(MemoryPoint {
+            seconds: Some(seconds).filter(|s| s.is_finite() && *s >= 0.0)?,
+            requests: fields.next()?.parse().ok()?,
+            rss_bytes: fields.next()?.parse().ok()?,
+        })
+    };
+    lines.map(point).collect()
+}
+
 const COLUMNS: &str =
     "requests,live_slots,memsize_bytes,content_bytes,malloc_in_use_bytes,malloc_free_bytes,traced";
 
@@ -201,6 +246,13 @@ mod tests {
             },
         ];
         assert_eq!(parse_samples(&samples_csv(&samples)), Some(samples));
+        let memory = vec![MemoryPoint {
+            seconds: 1.25,
+            requests: 50,
+            rss_bytes: 40_000_000,
+        }];
+        assert_eq!(parse_memory(&memory_csv(&memory)), Some(memory));
+        assert_eq!(parse_memory("seconds,requests,rss_bytes\nNaN,1,2\n"), None);
         assert_eq!(parse_samples("time,rss\n1,2\n"), None);
         assert_eq!(parse_samples(&format!("{COLUMNS}\n1,2,x,,,,0\n")), None);
     }

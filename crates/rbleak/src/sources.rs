@@ -1,5 +1,6 @@
 //! Paths and source lines as a developer of the app knows them.
 
+use rbleak_report::SourceLine;
 use std::path::{Path, PathBuf};
 
 /// How to show paths, and where source lines come from.
@@ -66,6 +67,20 @@ impl Sources {
     /// The lines around `line` of `file`, numbered; true for the one meant.
     /// Empty where the source cannot be read or has no such line.
     pub(crate) fn excerpt(&self, file: &str, line: u32) -> Vec<(String, bool)> {
+        let lines = self.lines(file, line, AROUND);
+        let last = lines.last().map_or(0, |line| line.number);
+        let digits = last.to_string().len();
+        let shown = lines.into_iter().map(|line| {
+            let mark = if line.is_meant { '>' } else { ' ' };
+            let text = format!("{mark} {:>digits$} │ {}", line.number, line.text);
+            (text.trim_end().to_owned(), line.is_meant)
+        });
+        shown.collect()
+    }
+
+    /// The `around` lines before and after `line`, and that one, without the
+    /// indentation that they share.
+    pub(crate) fn lines(&self, file: &str, line: u32, around: u32) -> Vec<SourceLine> {
         let Some(text) = (self.read)(&self.directory.join(file)) else {
             return Vec::new();
         };
@@ -73,9 +88,8 @@ impl Sources {
         if line == 0 || line as usize > lines.len() {
             return Vec::new();
         }
-        let first = line.saturating_sub(AROUND).max(1);
-        let last = (line + AROUND).min(lines.len() as u32);
-        let digits = last.to_string().len();
+        let first = line.saturating_sub(around).max(1);
+        let last = line.saturating_add(around).min(lines.len() as u32);
         let shown = &lines[first as usize - 1..last as usize];
         let indent = shown
             .iter()
@@ -83,21 +97,13 @@ impl Sources {
             .map(|l| l.len() - l.trim_start().len())
             .min()
             .unwrap_or(0);
-        shown
-            .iter()
-            .zip(first..)
-            .map(|(source, number)| {
-                let meant = number == line;
-                let mark = if meant { '>' } else { ' ' };
-                let source: String = source.chars().skip(indent).take(MAX_WIDTH).collect();
-                (
-                    format!("{mark} {number:>digits$} │ {source}")
-                        .trim_end()
-                        .to_owned(),
-                    meant,
-                )
-            })
-            .collect()
+        let numbered = shown.iter().zip(first..);
+        let cut = numbered.map(|(source, number)| SourceLine {
+            number,
+            text: source.chars().skip(indent).take(MAX_WIDTH).collect(),
+            is_meant: number == line,
+        });
+        cut.collect()
     }
 }
 
@@ -138,6 +144,8 @@ mod tests {
                 ("> 3 │ three".to_owned(), true)
             ]
         );
+        let all = sources().lines("/srv/app/app.rb", 2, 4);
+        assert_eq!(all.iter().map(|l| l.number).collect::<Vec<_>>(), [1, 2, 3]);
         assert!(sources().excerpt("/srv/app/app.rb", 9).is_empty());
         assert!(sources().excerpt("/srv/app/none.rb", 1).is_empty());
     }

@@ -64,6 +64,7 @@ pub(crate) fn hunt(plan: &Plan, here: &Path, all: bool) -> Result<Conclusion> {
         paths: plan.requests.iter().map(|r| r.path.clone()).collect(),
         method: plan.requests.first().map(|r| r.method.clone()),
         sent_digest: plan.sent_digest(),
+        command: plan.command.clone(),
         concurrency: match plan.mode {
             Mode::Server { concurrency, .. } => Some(concurrency),
             _ => None,

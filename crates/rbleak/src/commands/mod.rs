@@ -13,6 +13,7 @@ pub(crate) mod hunt;
 mod one;
 mod partial;
 pub(crate) mod path;
+pub(crate) mod report;
 pub(crate) mod retained;
 pub(crate) mod show;
 pub(crate) mod summary;

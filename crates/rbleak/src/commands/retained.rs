@@ -533,7 +533,7 @@ fn share(part: Bytes, whole: Bytes) -> f64 {
 }
 
 /// `Leaky::STORE Array (1 500)`, `Leaky (class) → @cache Hash (3)`.
-fn words(place: &Place, most: usize) -> String {
+pub(crate) fn words(place: &Place, most: usize) -> String {
     if place.steps.is_empty() {
         return place.name.clone();
     }

@@ -439,15 +439,12 @@ fn tail(told: &Told<'_>, not_shown: usize) -> Vec<Fact> {
         if run.dumps > 0 {
             text.push_str(&format!("  ({} dumps, {})", run.dumps, Bytes(run.bytes)));
         }
-        let mut fact = Fact::new(
+        let fact = Fact::new(
             "run",
             text,
             json!({ "path": run.path, "dumps": run.dumps, "dump_bytes": run.bytes }),
         );
-        if run.dumps > 0 {
-            fact = fact.hint(format!("rbleak diff {}", run.path));
-        }
-        facts.push(fact);
+        facts.push(fact.hint(format!("rbleak report {}", run.path)));
     }
     facts
 }

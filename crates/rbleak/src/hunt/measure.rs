@@ -11,12 +11,11 @@ use super::plan::Plan;
 use super::traffic::Traffic;
 use crate::files::write_atomically;
 use crate::held::Evidence;
-use crate::run::{DumpRecord, RunDirectory};
+use crate::run::{DumpRecord, MEMORY_FILE, MemoryPoint, RunDirectory, memory_csv};
 use crate::shell::Progress;
 use anyhow::{Context, Result, bail};
 use rbleak_capture::{App, CaptureError, Container, Interrupt, Launch, Load};
-use rbleak_process::Pid;
-use rbleak_process::allocator;
+use rbleak_process::{Pid, allocator, status};
 use rbleak_trend::{Cause, Margins, RoundSample, Rounds};
 use rbleak_units::Bytes;
 use std::collections::{HashMap, HashSet};
@@ -86,16 +85,20 @@ pub(crate) fn measure(
         rounds: Rounds::default(),
         requests: 0,
         played: 0,
+        memory: Vec::new(),
+        started,
         traced: false,
         evidence: None,
         many: None,
     };
     let result = hunt.go();
     let samples = hunt.run.write_samples(hunt.rounds.samples());
+    let memory = memory_csv(&hunt.memory);
+    let memory = hunt.run.write(MEMORY_FILE, memory.as_bytes());
     hunt.run.manifest.load.rounds = hunt.played;
     hunt.run.manifest.load.seconds = started.elapsed().as_secs_f64();
     let caches = result?;
-    samples?;
+    samples.and(memory)?;
     progress.say("stopping the app");
     let cause = hunt.many.is_some().then(|| hunt.cause());
     // Collections of several processes are counted together.
@@ -165,6 +168,9 @@ struct Hunt<'a> {
     requests: u64,
     /// Rounds after the first sample.
     played: u32,
+    /// The resident set at each sample, by the clock of the hunt.
+    memory: Vec<MemoryPoint>,
+    started: Instant,
     /// Whether allocation tracing is on.
     traced: bool,
     evidence: Option<Evidence>,
@@ -438,6 +444,7 @@ impl Hunt<'_> {
     fn read(&mut self) -> Result<(RoundSample, u64)> {
         let sample = self.app.sample()?;
         self.run.manifest.app.malloc_source = Some(sample.malloc_source.clone());
+        self.note_memory();
         let read = RoundSample {
             requests: self.requests,
             live_slots: sample.live_slots.0 as f64,
@@ -448,6 +455,20 @@ impl Hunt<'_> {
             traced: self.traced,
         };
         Ok((read, sample.gc_count))
+    }
+
+    /// What the processes have resident now; a process that is gone is told by
+    /// the next request.
+    fn note_memory(&mut self) {
+        let processes = self.app.about().processes.iter();
+        let rss = processes.map(|&pid| status::read(Pid(pid)).ok()?.rss);
+        if let Some(rss) = rss.sum::<Option<Bytes>>() {
+            self.memory.push(MemoryPoint {
+                seconds: self.started.elapsed().as_secs_f64(),
+                requests: self.requests,
+                rss_bytes: rss.0,
+            });
+        }
     }
 
     /// A, B and C, a round between each; the names with the last.

@@ -7,6 +7,7 @@
 //! demo without a Ruby) takes the same way as a live one.
 
 pub(crate) mod budget;
+pub(crate) mod command_line;
 pub(crate) mod diagnose;
 pub(crate) mod document;
 pub(crate) mod endpoints;

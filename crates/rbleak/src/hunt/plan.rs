@@ -2,6 +2,7 @@
 //! sentence that says why it cannot.
 
 use super::budget::Budget;
+use super::command_line;
 use super::traffic::Traffic;
 use crate::cli::{HuntArgs, PathsFrom};
 use crate::derailed::Defaults;
@@ -48,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) quiet: bool,
     /// What may leak.
     pub(crate) budget: Option<Budget>,
+    /// The command line that does the same again, without secrets.
+    pub(crate) command: Vec<String>,
 }
 
 /// Rounds before any verdict unless the flags say otherwise.
@@ -104,6 +107,7 @@ impl Plan {
             memory: args.memory,
             quiet: args.quiet,
             budget: args.max_leak.clone(),
+            command: command_line::again(args, defaults),
         })
     }
 
