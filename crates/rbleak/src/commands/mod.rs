@@ -4,11 +4,13 @@
 pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod capture;
+pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod explore;
 pub(crate) mod hunt;
+pub(crate) mod man;
 mod one;
 mod partial;
 pub(crate) mod path;
