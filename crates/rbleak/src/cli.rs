@@ -55,6 +55,10 @@ pub(crate) enum Command {
     InjectHelper(crate::capture::InjectArgs),
     /// The whole way on a small app that leaks
     Demo(DemoArgs),
+    /// Completions for a shell
+    Completions(CompletionsArgs),
+    /// Man pages
+    Man(ManArgs),
 }
 
 /// How the answer is written.
@@ -858,6 +862,46 @@ pub(crate) struct DemoArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = WRITTEN_EXIT_CODES, after_long_help = COMPLETIONS_HELP)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+    /// Write them to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+const WRITTEN_EXIT_CODES: &str = "Exit codes: 0 written, 2 wrong use or failure.";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  source <(rbleak completions bash)                  for this bash
+  rbleak completions bash -o ~/.local/share/bash-completion/completions/rbleak
+  rbleak completions zsh -o ~/.zfunc/_rbleak         with fpath+=~/.zfunc in ~/.zshrc
+  rbleak completions fish -o ~/.config/fish/completions/rbleak.fish
+
+Exit codes: 0 written, 2 wrong use or failure.";
+
+#[derive(Debug, Args)]
+#[command(after_help = WRITTEN_EXIT_CODES, after_long_help = MAN_HELP)]
+pub(crate) struct ManArgs {
+    /// The command that the page is of [default: rbleak itself]
+    #[arg(value_name = "COMMAND", conflicts_with = "dir")]
+    pub(crate) of: Option<String>,
+    /// Write all pages into DIR: rbleak.1, rbleak-hunt.1 and so on
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+const MAN_HELP: &str = "\
+Examples:
+  rbleak man hunt | man -l -
+  rbleak man --dir ~/.local/share/man/man1
+
+Exit codes: 0 written, 2 wrong use or failure.";
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,9 @@
 //! Files are written under a temporary name, mode 0600, then renamed: what is
 //! there under its own name is whole, and heap dumps are nobody else's to read.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -25,6 +25,22 @@ pub(crate) fn write_atomically<T, E: From<io::Error>>(
     drop(out);
     temporary.persist(path).map_err(|error| error.error)?;
     Ok(value)
+}
+
+/// As [`write_atomically`], for what other users may read as well, as far as the
+/// umask lets them: completions and man pages, which say nothing of a heap.
+pub(crate) fn write_for_all(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".rbleak-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory)?;
+    temporary.write_all(bytes)?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// Creates `path` and what is missing above it; the last one with mode 0700.

@@ -10,6 +10,8 @@ mod cli;
 mod commands;
 mod derailed;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod exit;
 mod explore;
 mod files;
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
         Command::Agent(args) => commands::agent::run(args),
         Command::InjectHelper(args) => commands::capture::help(args),
         Command::Demo(args) => commands::demo::run(args),
+        Command::Completions(args) => commands::completions::run(args),
+        Command::Man(args) => commands::man::run(args),
     };
     let status = result.unwrap_or_else(|error| {
         let evidence = error

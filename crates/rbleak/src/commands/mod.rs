@@ -4,12 +4,14 @@
 pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod capture;
+pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod explore;
 pub(crate) mod guard;
 pub(crate) mod hunt;
+pub(crate) mod man;
 mod one;
 mod partial;
 pub(crate) mod path;
