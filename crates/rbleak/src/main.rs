@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Command::Capture(args) => commands::capture::run(args),
         Command::Agent(args) => commands::agent::run(args),
         Command::InjectHelper(args) => commands::capture::help(args),
+        Command::FreezeHelper(args) => commands::capture::keep(args),
         Command::Demo(args) => commands::demo::run(args),
     };
     let status = result.unwrap_or_else(|error| {

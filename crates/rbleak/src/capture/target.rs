@@ -26,6 +26,12 @@ impl Target {
             .is_ok_and(|stat| stat.start_time == self.start_time && !stat.is_zombie())
     }
 
+    /// Of its Ruby, without the date and the platform: `3.1.7p261`.
+    pub(crate) fn version(&self) -> Option<String> {
+        let rest = self.ruby.as_deref()?.strip_prefix("ruby ")?;
+        Some(rest.split(' ').next().unwrap_or(rest).to_owned())
+    }
+
     /// Whether somebody has stopped it.
     pub(crate) fn is_stopped(&self) -> bool {
         stat::read(self.pid).is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
