@@ -9,11 +9,7 @@ use crate::{Pid, procfs};
 /// The addresses of `names` in the memory of whoever has mapped the file whose
 /// bytes these are; `mapping` is its first. Each is `None` where the file does
 /// not define it.
-pub fn find<const N: usize>(
-    bytes: &[u8],
-    mapping: &Mapping,
-    names: [&str; N],
-) -> [Option<u64>; N] {
+pub fn find<const N: usize>(bytes: &[u8], mapping: &Mapping, names: [&str; N]) -> [Option<u64>; N] {
     let Ok(file) = object::File::parse(bytes) else {
         return [None; N];
     };

@@ -165,7 +165,10 @@ impl Heap {
     pub(crate) fn of_kind(&self, wanted: u8) -> impl Iterator<Item = u64> + '_ {
         self.pages.iter().flat_map(move |page| {
             let kinds = &self.kinds[page.first..page.first + page.slots as usize];
-            let found = kinds.iter().enumerate().filter(move |(_, it)| **it == wanted);
+            let found = kinds
+                .iter()
+                .enumerate()
+                .filter(move |(_, it)| **it == wanted);
             found.map(|(index, _)| page.start + index as u64 * page.slot)
         })
     }

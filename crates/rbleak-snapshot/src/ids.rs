@@ -65,7 +65,12 @@ impl Ids {
     }
 
     /// The name of a static symbol.
-    pub(crate) fn of_symbol(&self, view: &View<'_>, layout: &Layout, symbol: u64) -> Option<Rc<str>> {
+    pub(crate) fn of_symbol(
+        &self,
+        view: &View<'_>,
+        layout: &Layout,
+        symbol: u64,
+    ) -> Option<Rc<str>> {
         (symbol & 0xff == STATIC_SYMBOL)
             .then(|| self.of_id(view, layout, symbol >> 8))
             .flatten()
@@ -73,7 +78,12 @@ impl Ids {
 
     /// The name by the number without its scope, which is the key of an
     /// rb_id_table.
-    pub(crate) fn of_serial(&self, view: &View<'_>, layout: &Layout, serial: u32) -> Option<Rc<str>> {
+    pub(crate) fn of_serial(
+        &self,
+        view: &View<'_>,
+        layout: &Layout,
+        serial: u32,
+    ) -> Option<Rc<str>> {
         if let Some(name) = self.known.borrow().get(&serial) {
             return name.clone();
         }

@@ -76,6 +76,8 @@ pub struct Facts {
     pub counts: Vec<(&'static str, u64)>,
     /// `GC.count`, where it is known.
     pub generation: Option<u64>,
+    /// The release whose layout was taken for that of this Ruby.
+    pub layout: &'static str,
     /// What a dump of Ruby's own would have and this one has not, each in a few
     /// words.
     pub absent: Vec<&'static str>,
@@ -166,7 +168,10 @@ pub fn write(
         has_chunks: subject.has_chunks,
     };
     let walk = Walk::new(references, &ids, subject.redact);
-    let machine = subject.machine.and_then(|at| view.word(at)).unwrap_or_default();
+    let machine = subject
+        .machine
+        .and_then(|at| view.word(at))
+        .unwrap_or_default();
     let globals = roots::globals(&view, layout, &heap, &ids, &subject.data);
     let generation = roots::collections(&view, layout, machine);
     lines::root("vm", &roots::machine(&walk.references, machine), dump)?;
@@ -199,6 +204,7 @@ pub fn write(
         slots: heap.pages.iter().map(|page| page.slots).sum(),
         counts: counts(&heap),
         generation,
+        layout: layout.source,
         absent: absent(&walk, subject, &globals),
     })
 }
@@ -216,7 +222,11 @@ fn counts(heap: &Heap) -> Vec<(&'static str, u64)> {
 }
 
 /// What is not in the dump.
-fn absent(walk: &Walk<'_, '_>, subject: &Subject<'_>, globals: &[roots::Global]) -> Vec<&'static str> {
+fn absent(
+    walk: &Walk<'_, '_>,
+    subject: &Subject<'_>,
+    globals: &[roots::Global],
+) -> Vec<&'static str> {
     let mut absent = vec![
         "where objects were allocated, and their generations",
         "flags of the collector",
@@ -237,7 +247,10 @@ fn absent(walk: &Walk<'_, '_>, subject: &Subject<'_>, globals: &[roots::Global])
         "what the virtual machine and registered variables hold",
     );
     lacks(globals.is_empty(), "global variables");
-    lacks(subject.threads.is_empty(), "what the stacks of running threads hold");
+    lacks(
+        subject.threads.is_empty(),
+        "what the stacks of running threads hold",
+    );
     lacks(
         walk.layout.shape_size.is_some() && walk.references.shapes.is_none(),
         "instance variables",

@@ -15,8 +15,18 @@ const BROKEN: u64 = objects::user(8) | objects::user(9);
 /// Names of encodings by their number, as Ruby's encindex.h has them. Others are
 /// given numbers as they are loaded.
 const ENCODINGS: [&str; 12] = [
-    "ASCII-8BIT", "UTF-8", "US-ASCII", "UTF-16BE", "UTF-16LE", "UTF-32BE", "UTF-32LE", "UTF-16",
-    "UTF-32", "UTF8-MAC", "EUC-JP", "Windows-31J",
+    "ASCII-8BIT",
+    "UTF-8",
+    "US-ASCII",
+    "UTF-16BE",
+    "UTF-16LE",
+    "UTF-32BE",
+    "UTF-32LE",
+    "UTF-16",
+    "UTF-32",
+    "UTF8-MAC",
+    "EUC-JP",
+    "Windows-31J",
 ];
 /// Encodings whose bytes below 128 are ASCII.
 const ASCII_COMPATIBLE: [u64; 6] = [0, 1, 2, 9, 10, 11];
@@ -59,7 +69,10 @@ pub(crate) fn root(name: &str, held: &[u64], out: &mut dyn Write) -> io::Result<
     if held.is_empty() {
         return Ok(());
     }
-    write!(out, "{{\"type\":\"ROOT\", \"root\":\"{name}\", \"references\":[")?;
+    write!(
+        out,
+        "{{\"type\":\"ROOT\", \"root\":\"{name}\", \"references\":["
+    )?;
     for (index, address) in held.iter().enumerate() {
         let separator = if index > 0 { ", " } else { "" };
         write!(out, "{separator}\"{address:#x}\"")?;
@@ -72,7 +85,11 @@ fn references(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::R
     let mut count = 0_u64;
     walk.references.each(slot, &mut |address| {
         if result.is_ok() {
-            let separator = if count > 0 { ", " } else { ", \"references\":[" };
+            let separator = if count > 0 {
+                ", "
+            } else {
+                ", \"references\":["
+            };
             result = write!(out, "{separator}\"{address:#x}\"");
             count += 1;
         }
@@ -284,7 +301,8 @@ fn pieces(
             return Ok(false);
         };
         let bytes = &mut buffer[..here as usize];
-        if !walk.view.read(at, bytes) || !is_so(bytes)? {
+        let is_there = walk.view.spend(here.div_ceil(8)) && walk.view.read(at, bytes);
+        if !is_there || !is_so(bytes)? {
             return Ok(false);
         }
         done += here;
@@ -331,7 +349,7 @@ impl std::fmt::Display for Json<'_> {
 
 /// `obj_memsize_of`, as far as it is known: the slot with what belongs to it.
 fn size(walk: &Walk<'_, '_>, slot: Slot<'_>) -> u64 {
-    slot.bytes.len() as u64 + beside(walk, slot).unwrap_or_default()
+    (slot.bytes.len() as u64).saturating_add(beside(walk, slot).unwrap_or_default())
 }
 
 fn beside(walk: &Walk<'_, '_>, slot: Slot<'_>) -> Option<u64> {
@@ -386,7 +404,7 @@ fn beside(walk: &Walk<'_, '_>, slot: Slot<'_>) -> Option<u64> {
             let tables = tables.into_iter().filter_map(|it| st_size(view, it));
             let own = layout.class_ext.and(layout.ext_size).unwrap_or_default();
             let caches = cache_size(walk, ext(layout.ext_cc_tbl));
-            let own = own + caches.unwrap_or_default();
+            let own = own.saturating_add(caches.unwrap_or_default());
             Some(ids.chain(tables).fold(own, u64::saturating_add))
         }
         _ => None,
@@ -401,7 +419,8 @@ fn cache_size(walk: &Walk<'_, '_>, table: u64) -> Option<u64> {
     id_each(view, layout, table, |_, entries| {
         let room = view.half(entries).unwrap_or_default();
         let (one, head) = (layout.cc_entry_size, layout.ccs_entries);
-        all += one.unwrap_or_default() * u64::from(room) + head.unwrap_or_default() + 8;
+        let list = one.unwrap_or_default() * u64::from(room) + head.unwrap_or_default() + 8;
+        all = all.saturating_add(list);
     })?;
     Some(all)
 }
@@ -410,4 +429,3 @@ fn cache_size(walk: &Walk<'_, '_>, table: u64) -> Option<u64> {
 pub(crate) fn text(walk: &Walk<'_, '_>, string: u64) -> Option<String> {
     string_text(walk.view, walk.layout, string, PIECE)
 }
-

@@ -110,7 +110,10 @@ pub(crate) fn struct_members(view: &View<'_>, layout: &Layout, object: u64) -> O
 pub(crate) fn object_values(view: &View<'_>, layout: &Layout, object: u64) -> Option<(u64, u64)> {
     let flags = view.word(object)?;
     match flags & USER1 != 0 {
-        true => Some((object.checked_add(layout.object_embedded?)?, EMBEDDED_VALUES)),
+        true => Some((
+            object.checked_add(layout.object_embedded?)?,
+            EMBEDDED_VALUES,
+        )),
         false => Some((
             view.word(object.checked_add(layout.object_ivptr?)?)?,
             u64::from(view.half(object.checked_add(layout.object_numiv?)?)?),

@@ -28,7 +28,10 @@ pub struct Program {
 impl Program {
     /// Looks for a Ruby among what a process has mapped; `file` gives the bytes of
     /// a mapped file.
-    pub fn find(mappings: &[Mapping], file: impl Fn(&Mapping) -> Option<Vec<u8>>) -> Option<Program> {
+    pub fn find(
+        mappings: &[Mapping],
+        file: impl Fn(&Mapping) -> Option<Vec<u8>>,
+    ) -> Option<Program> {
         let first = |mapping: &&Mapping| {
             mapping.offset == 0 && ruby::is_ruby(std::slice::from_ref(mapping))
         };

@@ -430,7 +430,10 @@ impl References<'_, '_> {
             let size = view.half(table.checked_add(layout.catch_size?)?)?;
             let first = table.checked_add(layout.catch_entries?)?;
             for index in 0..size.min(MOST_CATCHES) {
-                let entry = first + u64::from(index) * layout.catch_entry_size?;
+                let entry = first.checked_add(u64::from(index) * layout.catch_entry_size?)?;
+                if !view.spend(4) {
+                    return None;
+                }
                 each(view.word(entry.checked_add(layout.catch_iseq?)?)?);
             }
         }
@@ -529,6 +532,9 @@ impl References<'_, '_> {
         let width = layout.cfp_size?;
         for index in 0..((limit - frame) / width).min(MOST_FRAMES) {
             let frame = frame + index * width;
+            if !view.spend(8) {
+                return None;
+            }
             for field in [layout.cfp_self, layout.cfp_iseq, layout.cfp_block_code] {
                 each(view.word(frame.checked_add(field?)?)?);
             }

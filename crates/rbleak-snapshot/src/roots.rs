@@ -48,12 +48,16 @@ pub(crate) fn generic_values(
     data: &[Range<u64>],
 ) -> FxHashMap<u64, u64> {
     let is_it = |table: u64| {
-        let count = layout.st_num.and_then(|at| view.word(table.checked_add(at)?));
+        let count = layout
+            .st_num
+            .and_then(|at| view.word(table.checked_add(at)?));
         if !count.is_some_and(|count| (1..1 << 32).contains(&count)) {
             return false;
         }
         let (mut looked, mut right) = (0, 0);
-        let bound = layout.st_bound.and_then(|at| view.word(table + at));
+        let bound = layout
+            .st_bound
+            .and_then(|at| view.word(table.checked_add(at)?));
         if bound.is_none_or(|bound| bound > 1 << 32) {
             return false;
         }
@@ -162,7 +166,12 @@ pub(crate) fn machine(references: &References<'_, '_>, vm: u64) -> Vec<u64> {
     }
     let table = |at: crate::layout::Field| at.and_then(|at| view.word(vm.checked_add(at)?));
     for field in [layout.vm_modules, layout.vm_loading, layout.vm_overloaded] {
-        st_each(view, layout, table(field).unwrap_or_default(), |_, value| add(value));
+        st_each(
+            view,
+            layout,
+            table(field).unwrap_or_default(),
+            |_, value| add(value),
+        );
     }
     let negative = table(layout.vm_negative).unwrap_or_default();
     id_each(view, layout, negative, |_, value| add(value));
@@ -224,9 +233,11 @@ pub(crate) fn stacks(view: &View<'_>, heap: &Heap, threads: &[Registers]) -> Vec
     };
     for thread in threads {
         thread.general.iter().for_each(|value| add(*value));
-        let within = view.memory().mappings().iter().find(|mapping| {
-            (mapping.start.0..mapping.end.0).contains(&thread.stack_pointer)
-        });
+        let within = view
+            .memory()
+            .mappings()
+            .iter()
+            .find(|mapping| (mapping.start.0..mapping.end.0).contains(&thread.stack_pointer));
         if let Some(stack) = within {
             let start = thread.stack_pointer & !7;
             let length = (stack.end.0 - start).min(LARGEST_STACK);

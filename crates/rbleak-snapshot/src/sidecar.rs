@@ -48,7 +48,10 @@ impl Sidecar {
         out: &mut dyn Write,
     ) -> io::Result<Sidecar> {
         let (major, minor) = walk.layout.version;
-        write!(out, "{{\"kind\":\"header\",\"version\":1,\"ruby\":\"{major}.{minor}\"")?;
+        write!(
+            out,
+            "{{\"kind\":\"header\",\"version\":1,\"ruby\":\"{major}.{minor}\""
+        )?;
         if let Some(count) = generation {
             write!(out, ",\"gc_count\":{count}")?;
         }
@@ -112,7 +115,9 @@ impl Sidecar {
         let mut found = Vec::new();
         let constants = objects::ext_word(view, layout, slot.address, layout.ext_const_tbl);
         id_each(view, layout, constants, |serial, entry| {
-            let value = layout.const_value.and_then(|at| view.word(entry.checked_add(at)?));
+            let value = layout
+                .const_value
+                .and_then(|at| view.word(entry.checked_add(at)?));
             if let (Some(value), Some(constant)) = (value, walk.serial(serial)) {
                 let full = match &*name {
                     OBJECT => constant.to_string(),
@@ -195,15 +200,17 @@ impl Sidecar {
         }
         let mut found = Vec::new();
         let mut count = 0;
-        let _ = walk.references.pairs(Slot::new(hash, &bytes), &mut |key, value| {
-            count += 1;
-            if count <= ENTRIES
-                && walk.heap.is_object(value)
-                && let Some(name) = walk.symbol(key)
-            {
-                found.push((name, value));
-            }
-        });
+        let _ = walk
+            .references
+            .pairs(Slot::new(hash, &bytes), &mut |key, value| {
+                count += 1;
+                if count <= ENTRIES
+                    && walk.heap.is_object(value)
+                    && let Some(name) = walk.symbol(key)
+                {
+                    found.push((name, value));
+                }
+            });
         if count > ENTRIES {
             return Ok(());
         }
@@ -223,7 +230,11 @@ impl Sidecar {
         match name.as_deref() {
             Some("proc") => {}
             Some("VM/thread") => {
-                return writeln!(out, "{{\"kind\":\"thread\",\"object\":\"{:#x}\"}}", slot.address);
+                return writeln!(
+                    out,
+                    "{{\"kind\":\"thread\",\"object\":\"{:#x}\"}}",
+                    slot.address
+                );
             }
             _ => return Ok(()),
         }

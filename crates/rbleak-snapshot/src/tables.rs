@@ -45,14 +45,22 @@ pub(crate) fn st_size(view: &View<'_>, table: u64) -> Option<u64> {
         return None;
     }
     let [entries, bins, width] = powers.map(u32::from);
-    let size = |power: u32, unit: u64| 1_u64.checked_shl(power).map_or(0, |it| it.saturating_mul(unit));
+    let size = |power: u32, unit: u64| {
+        1_u64
+            .checked_shl(power)
+            .map_or(0, |it| it.saturating_mul(unit))
+    };
     // Where the bins are none, a small table is searched from end to end.
     let has_bins = view.word(table.checked_add(24)?)? != 0;
     let bins = match has_bins && bins < 60 && width < 4 {
         true => size(bins, 1 << width).next_multiple_of(8),
         false => 0,
     };
-    (entries < 60).then(|| STRUCT + size(entries, 24) + bins)
+    (entries < 60).then(|| {
+        STRUCT
+            .saturating_add(size(entries, 24))
+            .saturating_add(bins)
+    })
 }
 
 /// Passes on keys (serial numbers of names) and values of an rb_id_table.

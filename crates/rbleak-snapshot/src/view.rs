@@ -34,9 +34,9 @@ impl<'m> View<'m> {
         View {
             memory,
             pages: RefCell::new((0..KEPT).map(|_| None).collect()),
-            // Each list is an object's own: all of them together are less than
-            // what is mapped. Twice, for what is read for names.
-            budget: Cell::new(mapped / 4),
+            // Each list is an object's own, and all of them together are less than
+            // what is mapped; but some are read more than once, for names.
+            budget: Cell::new(mapped / 8 * 4),
         }
     }
 
@@ -47,6 +47,13 @@ impl<'m> View<'m> {
     /// Whether lists were cut because all of them together cannot be so long.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.budget.get() == 0
+    }
+
+    /// Takes words from what may be read of long lists; `false`: nothing is left.
+    pub(crate) fn spend(&self, words: u64) -> bool {
+        let left = self.budget.get().checked_sub(words);
+        self.budget.set(left.unwrap_or_default());
+        left.is_some()
     }
 
     pub(crate) fn read(&self, address: u64, bytes: &mut [u8]) -> bool {

@@ -57,9 +57,7 @@ impl Frozen {
         let mut tracee = Tracee::stop(pid)?;
         let registers = tracee.contents();
         let page = tracee.map_code(syscall, PAGE)?;
-        let cloned = tracee
-            .write(page, &CODE)
-            .and_then(|()| tracee.copy(page));
+        let cloned = tracee.write(page, &CODE).and_then(|()| tracee.copy(page));
         // With or without a copy.
         let unmapped = tracee.unmap(syscall, page, PAGE);
         let released = tracee.release();
@@ -181,6 +179,8 @@ fn ended_copy(child: u32) -> Option<u64> {
         return None;
     }
     let status = fs::read_to_string(path("status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))?;
     line.split_whitespace().last()?.parse().ok()
 }

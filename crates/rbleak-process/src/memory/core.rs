@@ -11,14 +11,16 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use object::elf::{FileHeader64, NT_FILE, NT_PRPSINFO, NT_PRSTATUS, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE};
+use object::Endianness;
+use object::elf::{
+    FileHeader64, NT_FILE, NT_PRPSINFO, NT_PRSTATUS, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE,
+};
 use object::read::ReadCache;
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::Endianness;
 
 use super::{Memory, Registers};
-use crate::maps::{Access, Backing, MappedFile, Mapping};
 use crate::Pid;
+use crate::maps::{Access, Backing, MappedFile, Mapping};
 use rbleak_units::Address;
 
 /// Why a file cannot be read as a core file: one sentence each.
@@ -132,7 +134,8 @@ impl Core {
     fn tables(&mut self, data: &ReadCache<File>) -> Option<()> {
         let header = FileHeader64::<Endianness>::parse(data).ok()?;
         let endian = header.endian().ok()?;
-        let is_meant = header.e_type(endian) == object::elf::ET_CORE && endian == Endianness::Little;
+        let is_meant =
+            header.e_type(endian) == object::elf::ET_CORE && endian == Endianness::Little;
         if !is_meant {
             return None;
         }
@@ -249,7 +252,11 @@ impl Core {
     /// The whole of a file that was mapped, as it lies there now.
     pub fn mapped_file(&self, mapping: &Mapping) -> Option<Vec<u8>> {
         let file = self.files.get(Path::new(&mapping.file()?.path))?;
-        let length = file.metadata().ok()?.len().min(crate::procfs::LARGEST_PROGRAM);
+        let length = file
+            .metadata()
+            .ok()?
+            .len()
+            .min(crate::procfs::LARGEST_PROGRAM);
         let mut bytes = vec![0; usize::try_from(length).ok()?];
         file.read_exact_at(&mut bytes, 0).ok()?;
         Some(bytes)
@@ -257,7 +264,9 @@ impl Core {
 
     /// From the files that were mapped.
     fn read_mapped(&self, address: u64, bytes: &mut [u8]) -> bool {
-        let at = self.mapped.partition_point(|(part, _)| part.start <= address);
+        let at = self
+            .mapped
+            .partition_point(|(part, _)| part.start <= address);
         let Some((part, path)) = at.checked_sub(1).map(|at| &self.mapped[at]) else {
             return false;
         };
@@ -280,7 +289,9 @@ impl Memory for Core {
             let Some(part) = part.filter(|part| address < part.end) else {
                 return self.read_mapped(address, rest);
             };
-            let here = rest.len().min(usize::try_from(part.end - address).unwrap_or(usize::MAX));
+            let here = rest
+                .len()
+                .min(usize::try_from(part.end - address).unwrap_or(usize::MAX));
             let (now, later) = rest.split_at_mut(here);
             let offset = part.offset + (address - part.start);
             if self.file.read_exact_at(now, offset).is_err() {

@@ -58,8 +58,8 @@ pub(crate) enum Via {
 #[command(after_help = CAPTURE_EXIT_CODES, after_long_help = CAPTURE_HELP)]
 pub(crate) struct CaptureArgs {
     /// Ruby to capture, or the master of a cluster
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), required_unless_present = "core", default_value_if("core", clap::builder::ArgPredicate::IsPresent, "1"))]
-    pub(crate) pid: u32,
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), required_unless_present = "core")]
+    pub(crate) pid: Option<u32>,
 
     /// Core file to read in place of a process: one of the kernel's, or gcore's
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pid", "count", "every", "trace", "via", "timeout", "worker", "biggest", "all"])]

@@ -4,7 +4,9 @@ use super::reach::How;
 use super::snapshot;
 use super::take::{Captured, both};
 use super::target::Target;
-use crate::run::{AppFacts, CaptureFacts, DumpCost, DumpRecord, LoadFacts, RunDirectory, Status, begun};
+use crate::run::{
+    AppFacts, CaptureFacts, DumpCost, DumpRecord, LoadFacts, RunDirectory, Status, begun,
+};
 use anyhow::{Result, anyhow};
 use jiff::{Timestamp, ZonedDateTime};
 use rbleak_process::Pid;
@@ -77,7 +79,15 @@ pub(crate) fn take_core(from: &CoreFile, folder: PathBuf, redact: bool) -> Resul
     let path = run.join(FILE);
     let (facts, bytes) = both(&path, &run.join(NAMES), |dump, names| {
         let threads = &from.core.threads;
-        snapshot::read(&from.core, &from.program, threads, redact, dump, names, None)
+        snapshot::read(
+            &from.core,
+            &from.program,
+            threads,
+            redact,
+            dump,
+            names,
+            None,
+        )
     })?;
     let (taken, absent) = snapshot::taken(facts, bytes, Duration::ZERO, started);
     let record = DumpRecord {

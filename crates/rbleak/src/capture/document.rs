@@ -105,7 +105,10 @@ fn from_memory(captured: &[Captured]) -> Option<Fact> {
         ),
         _ => format!("a snapshot{several}: no Ruby code ran in it, its memory was read"),
     };
-    let absent = first.dumps.first().and_then(|(record, _)| record.cost.as_ref());
+    let absent = first
+        .dumps
+        .first()
+        .and_then(|(record, _)| record.cost.as_ref());
     let absent = absent.map(|cost| cost.absent.clone()).unwrap_or_default();
     let data = json!({"snapshot": true, "absent": absent});
     Some(Fact {

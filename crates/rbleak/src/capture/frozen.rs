@@ -59,7 +59,9 @@ pub(super) fn freeze(pid: Pid) -> Result<Kept> {
         .spawn()
         .with_context(doing)?;
     let stdout = helper.stdout.take();
-    let stdout = stdout.ok_or_else(|| anyhow!("no pipe")).with_context(doing)?;
+    let stdout = stdout
+        .ok_or_else(|| anyhow!("no pipe"))
+        .with_context(doing)?;
     let mut kept = Kept {
         helper,
         says: BufReader::new(stdout),

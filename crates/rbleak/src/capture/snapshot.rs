@@ -50,7 +50,15 @@ pub(super) fn take(
     };
     let threads: Vec<Registers> = kept.iter().map(|it| it.registers.clone()).collect();
     let live = Live::open(kept.as_ref().map_or(pid, |it| it.copy))?;
-    let read = read(&live, &program, &threads, options.redact, dump, names, Some(limits));
+    let read = read(
+        &live,
+        &program,
+        &threads,
+        options.redact,
+        dump,
+        names,
+        Some(limits),
+    );
     let pause = kept.as_ref().map_or(Duration::ZERO, |it| it.stopped);
     let again = kept.map(Kept::end).transpose();
     let (facts, bytes) = read?;

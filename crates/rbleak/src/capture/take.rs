@@ -165,7 +165,9 @@ impl Subject {
             target: format!("{} {pid}", target.name),
             mode: "capture".to_owned(),
             directory: std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default(),
-            agent_directory: about.map(|it| it.agent_directory.clone()).unwrap_or_default(),
+            agent_directory: about
+                .map(|it| it.agent_directory.clone())
+                .unwrap_or_default(),
             frameworks: about.map(|it| it.frameworks.clone()).unwrap_or_default(),
             ruby: about.map(|it| it.ruby.clone()).or_else(|| target.version()),
             pid: Some(pid.0),

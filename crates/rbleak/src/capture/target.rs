@@ -1,6 +1,6 @@
 //! Which processes are meant, and why some cannot be captured.
 
-use super::args::CaptureArgs;
+use super::args::{CaptureArgs, Via};
 use crate::watch::name_of;
 use anyhow::{Result, bail};
 use rbleak_process::stat::{self, Stat};
@@ -40,7 +40,11 @@ impl Target {
 
 /// The processes that the arguments mean, and what is worth a remark.
 pub(crate) fn choose(args: &CaptureArgs) -> Result<(Vec<Target>, Option<String>)> {
-    let root = Pid(args.pid);
+    let Some(root) = args.pid.map(Pid) else {
+        bail!("give the PID of a Ruby");
+    };
+    // Memory can be read of what stands still.
+    let check = |stat: &Stat| check(stat, args.via == Via::Snapshot);
     let stat = alive(root)?;
     if !(args.all || args.biggest || args.worker.is_some()) {
         let target = check(&stat)?;
@@ -118,7 +122,7 @@ fn alive(pid: Pid) -> Result<Stat> {
 }
 
 /// The process, if it can be captured at all.
-fn check(stat: &Stat) -> Result<Target> {
+fn check(stat: &Stat, may_stand_still: bool) -> Result<Target> {
     let pid = stat.pid;
     let name = &stat.name;
     let status = status::read(pid)?;
@@ -152,6 +156,7 @@ fn check(stat: &Stat) -> Result<Target> {
             "process {pid} ({name}) is traced already, and stopped, by process {tracer}: a debugger \
              has to let go of it first"
         ),
+        ('T', _) if may_stand_still => {}
         ('T' | 't', _) => {
             bail!("process {pid} ({name}) is stopped: let it go on first (kill -CONT {pid})")
         }

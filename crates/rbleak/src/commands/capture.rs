@@ -2,8 +2,8 @@
 
 use super::hunt::interrupt_on_signals;
 use crate::capture::{
-    self, CaptureArgs, CoreFile, FreezeArgs, InjectArgs, Options, Schedule, choose, document, reach,
-    socket_folders, take, take_core,
+    self, CaptureArgs, CoreFile, FreezeArgs, InjectArgs, Options, Schedule, choose, document,
+    reach, socket_folders, take, take_core,
 };
 use crate::exit::ExitStatus;
 use crate::files::create_private_directory;
