@@ -163,7 +163,8 @@ pub fn write(
         view: &view,
         layout,
         heap: &heap,
-        shapes: Shapes::find(&view, layout, subject.shapes),
+        shapes: Shapes::find(&view, layout, subject.shapes)
+            .or_else(|| roots::find_shapes(&view, layout, &heap, &subject.data)),
         generic: roots::generic_values(&view, layout, &heap, &subject.data),
         has_chunks: subject.has_chunks,
     };
@@ -171,7 +172,9 @@ pub fn write(
     let machine = subject
         .machine
         .and_then(|at| view.word(at))
-        .unwrap_or_default();
+        .or_else(|| roots::find_machine(&view, layout, &heap, &subject.data));
+    let has_machine = machine.is_some();
+    let machine = machine.unwrap_or_default();
     let globals = roots::globals(&view, layout, &heap, &ids, &subject.data);
     let generation = roots::collections(&view, layout, machine);
     lines::root("vm", &roots::machine(&walk.references, machine), dump)?;
@@ -205,7 +208,7 @@ pub fn write(
         counts: counts(&heap),
         generation,
         layout: layout.source,
-        absent: absent(&walk, subject, &globals),
+        absent: absent(&walk, subject, &globals, has_machine),
     })
 }
 
@@ -226,6 +229,7 @@ fn absent(
     walk: &Walk<'_, '_>,
     subject: &Subject<'_>,
     globals: &[roots::Global],
+    has_machine: bool,
 ) -> Vec<&'static str> {
     let mut absent = vec![
         "where objects were allocated, and their generations",
@@ -243,7 +247,7 @@ fn absent(
     };
     lacks(walk.ids.is_empty(), "names of constants and variables");
     lacks(
-        subject.machine.is_none(),
+        !has_machine,
         "what the virtual machine and registered variables hold",
     );
     lacks(globals.is_empty(), "global variables");

@@ -44,7 +44,7 @@ pub(crate) fn object(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -
         kind::name(slot.kind)
     )?;
     if layout.version >= (3, 2) {
-        if slot.kind != kind::IMEMO {
+        if slot.kind != kind::IMEMO || layout.version < (4, 0) {
             write!(out, ", \"shape_id\":{}", Shapes::id(slot.flags))?;
         }
         write!(out, ", \"slot_size\":{}", slot.bytes.len())?;
@@ -106,7 +106,11 @@ fn fields(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Resul
     match slot.kind {
         kind::IMEMO => {
             let name = layout.imemo[slot.imemo() as usize & 0xf];
-            write!(out, ", \"imemo_type\":\"{name}\"")
+            write!(out, ", \"imemo_type\":\"{name}\"")?;
+            match name {
+                "callcache" if layout.version >= (3, 3) => call_cache(walk, slot, out),
+                _ => Ok(()),
+            }
         }
         kind::STRING => string(walk, slot, out),
         kind::SYMBOL => {
@@ -127,7 +131,8 @@ fn fields(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Resul
             let elements = objects::array_elements(view, layout, slot.address);
             let length = elements.map_or(0, |(_, length)| length);
             write!(out, ", \"length\":{length}")?;
-            if length > 0 && slot.flags & USER1 != 0 {
+            let is_told = length > 0 || layout.version >= (3, 2);
+            if is_told && slot.flags & USER1 != 0 {
                 out.write_all(b", \"embedded\":true")
             } else if length > 0 && slot.flags & layout.elts_shared != 0 {
                 out.write_all(b", \"shared\":true")
@@ -145,10 +150,15 @@ fn fields(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Resul
             let value = f64::from_bits(value.unwrap_or_default());
             write!(out, ", \"value\":\"{}\"", general(value))
         }
-        kind::OBJECT => match walk.references.object_values(slot) {
-            Some((_, count)) => write!(out, ", \"ivars\":{count}"),
-            None => Ok(()),
-        },
+        kind::OBJECT => {
+            if slot.flags & USER1 != 0 && layout.version >= (3, 2) {
+                out.write_all(b", \"embedded\":true")?;
+            }
+            match walk.references.object_values(slot) {
+                Some((_, count)) => write!(out, ", \"ivars\":{count}"),
+                None => Ok(()),
+            }
+        }
         kind::FILE => {
             let descriptor = word(slot, layout.file_ptr)
                 .and_then(|io| view.half(io.checked_add(layout.io_fd?)?));
@@ -180,6 +190,23 @@ fn general(value: f64) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+/// Which method it is of, and of objects of which class.
+fn call_cache(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let (view, layout) = (walk.view, walk.layout);
+    let id = || {
+        let method = word(slot, layout.callcache_cme)?;
+        let id = view.word(method.checked_add(layout.ment_called_id?)?)?;
+        walk.ids.of_id(view, layout, id)
+    };
+    if let Some(name) = id() {
+        write!(out, ", \"called_id\":{}", Json(&name))?;
+    }
+    match walk.heap.is_object(slot.class) {
+        true => write!(out, ", \"receiver_class\":\"{:#x}\"", slot.class),
+        false => Ok(()),
+    }
 }
 
 fn word(slot: Slot<'_>, at: crate::layout::Field) -> Option<u64> {
@@ -246,11 +273,24 @@ fn string(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Resul
         let capacity = word(slot, layout.string_aux).filter(|_| !is_embedded);
         content(walk, slot.address, capacity, out)?;
     }
+    coderange(walk, slot, out)?;
     let encoding = bits(slot.flags, ENCODING);
     match ENCODINGS.get(encoding as usize) {
         _ if encoding == BINARY => Ok(()),
         Some(name) => write!(out, ", \"encoding\":\"{name}\""),
         None => write!(out, ", \"encoding\":\"number {encoding}\""),
+    }
+}
+
+/// What Ruby knows of a String's bytes, from 3.2 on.
+fn coderange(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Result<()> {
+    const KNOWN: [&str; 4] = ["unknown", "7bit", "valid", "broken"];
+    match walk.layout.version >= (3, 2) {
+        true => {
+            let range = KNOWN[bits(slot.flags, BROKEN) as usize & 3];
+            write!(out, ", \"coderange\":\"{range}\"")
+        }
+        false => Ok(()),
     }
 }
 

@@ -101,13 +101,18 @@ impl References<'_, '_> {
     /// Passes on what an object refers to, its class apart; nothing that is no
     /// object.
     pub(crate) fn each(&self, slot: Slot<'_>, each: Each<'_>) {
+        // What internal objects have in its place is no class of theirs.
+        let class = match slot.kind == kind::IMEMO && self.layout.version >= (3, 2) {
+            true => 0,
+            false => slot.class,
+        };
         // What is taken word by word names itself, too.
         let own = match slot.kind {
             kind::IMEMO | kind::DATA => slot.address,
             _ => 0,
         };
         let mut each = |value: u64| {
-            let is_other = value != slot.class && value != own;
+            let is_other = value != class && value != own;
             if is_other && value & 7 == 0 && self.heap.is_object(value) {
                 each(value);
             }

@@ -9,6 +9,7 @@ use crate::ids::Ids;
 use crate::layout::Layout;
 use crate::objects::{FL_EXIVAR, array_elements};
 use crate::references::{References, Slot};
+use crate::shapes::Shapes;
 use crate::tables::{id_each, st_each};
 use crate::view::View;
 use rbleak_process::memory::Registers;
@@ -19,8 +20,12 @@ use std::ops::Range;
 const LARGEST_DATA: u64 = 64 << 20;
 /// Variables in a list of addresses.
 const MOST_REGISTERED: usize = 1 << 20;
+/// Ruby itself has more global variables.
+const LEAST_GLOBALS: u32 = 20;
 /// A table is looked at as far as that to see what it is.
 const SAMPLE: u64 = 64;
+/// Objects whose shapes are looked at to know the tree of shapes.
+const SHAPED: usize = 200;
 /// What is not larger is a stack.
 const LARGEST_STACK: u64 = 64 << 20;
 
@@ -108,17 +113,27 @@ pub(crate) fn globals(
         let (Some(slots), Some(count)) = (field(layout.id_capa), field(layout.id_num)) else {
             return false;
         };
-        if !slots.is_power_of_two() || count < 20 || count > slots || slots > 1 << 20 {
+        if !slots.is_power_of_two() || count < LEAST_GLOBALS || count > slots || slots > 1 << 16 {
             return false;
         }
+        let items = || view.word(table.checked_add(layout.id_items?)?);
+        let Some(items) = items() else { return false };
         let (mut right, mut wrong) = (0, 0);
-        id_each(view, layout, table, |serial, _| {
-            match name(serial).is_some_and(|name| name.starts_with('$')) {
+        for index in 0..u64::from(slots) {
+            let item = items.checked_add(index * layout.item_size.unwrap_or_default());
+            let Some(key) = item.and_then(|item| view.half(item)) else {
+                return false;
+            };
+            match name(key).is_some_and(|name| name.starts_with('$')) {
+                _ if key == 0 => {}
                 true => right += 1,
                 false => wrong += 1,
             }
-        });
-        right >= 20 && wrong == 0
+            if wrong > 0 {
+                return false;
+            }
+        }
+        right >= LEAST_GLOBALS
     };
     let Some(table) = pointers(view, data).find(|table| is_it(*table)) else {
         return Vec::new();
@@ -139,6 +154,47 @@ pub(crate) fn globals(
         }
     });
     found
+}
+
+/// The virtual machine, where no exported symbol leads to it: of all that Ruby's
+/// data points to, only it has the main object, the load path and what was loaded
+/// in their places.
+pub(crate) fn find_machine(
+    view: &View<'_>,
+    layout: &Layout,
+    heap: &Heap,
+    data: &[Range<u64>],
+) -> Option<u64> {
+    let holds = |machine: u64, field: crate::layout::Field, wanted: u8| {
+        let value = field.and_then(|at| view.word(machine.checked_add(at)?));
+        value.is_some_and(|value| heap.kind(value) == Some(wanted))
+    };
+    pointers(view, data).find(|machine| {
+        holds(*machine, layout.vm_top_self, kind::OBJECT)
+            && holds(*machine, layout.vm_load_path, kind::ARRAY)
+            && holds(*machine, layout.vm_loaded_features, kind::ARRAY)
+    })
+}
+
+/// The tree of shapes, in the same way: the shapes that objects say they have are
+/// shapes of objects there.
+pub(crate) fn find_shapes(
+    view: &View<'_>,
+    layout: &Layout,
+    heap: &Heap,
+    data: &[Range<u64>],
+) -> Option<Shapes> {
+    layout.shape_list?;
+    let flags = |object: u64| view.word(object);
+    let objects: Vec<u64> = heap
+        .of_kind(kind::OBJECT)
+        .take(SHAPED)
+        .filter_map(flags)
+        .collect();
+    let candidates = pointers(view, data).filter_map(|tree| Shapes::at(view, layout, tree));
+    candidates
+        .into_iter()
+        .find(|shapes| shapes.fit(view, layout, &objects))
 }
 
 /// What the virtual machine holds.

@@ -34,12 +34,43 @@ pub(crate) struct Shapes {
 impl Shapes {
     /// `tree`: the address of Ruby's pointer to it. `None` where there is none.
     pub(crate) fn find(view: &View<'_>, layout: &Layout, tree: Option<u64>) -> Option<Shapes> {
-        let tree = view.word(tree?)?;
+        Shapes::at(view, layout, view.word(tree?)?)
+    }
+
+    /// The tree at an address, if there is one.
+    pub(crate) fn at(view: &View<'_>, layout: &Layout, tree: u64) -> Option<Shapes> {
         let list = view.word(tree.checked_add(layout.shape_list?)?)?;
         (list != 0).then(|| Shapes {
             list,
             known: RefCell::default(),
         })
+    }
+
+    /// Whether it is what it is taken for: the first shape is a root, and those of
+    /// objects, by their flags, are such as objects have.
+    pub(crate) fn fit(&self, view: &View<'_>, layout: &Layout, objects: &[u64]) -> bool {
+        const ROOT: u8 = 0;
+        let is_root = || {
+            let parent = view.half(self.list.checked_add(layout.shape_parent?)?)?;
+            let mut kind = [u8::MAX];
+            let is_there = view.read(self.list.checked_add(layout.shape_type?)?, &mut kind);
+            Some(is_there && parent == u32::MAX && kind[0] == ROOT)
+        };
+        let of_objects = |flags: &u64| {
+            let id = Shapes::id(*flags);
+            let read = || {
+                let place = self.place(layout, id)?;
+                let parent = view.half(place.checked_add(layout.shape_parent?)?)?;
+                let count = view.half(place.checked_add(layout.shape_next_iv?)?)?;
+                let mut kind = [ROOT];
+                let is_there = view.read(place.checked_add(layout.shape_type?)?, &mut kind);
+                let is_known = (IVAR..=TOO_COMPLEX).contains(&kind[0]);
+                // A child is younger than its parent.
+                Some(is_there && is_known && u64::from(parent) < id && count < 10_000)
+            };
+            read() == Some(true)
+        };
+        is_root() == Some(true) && !objects.is_empty() && objects.iter().all(of_objects)
     }
 
     /// The number of an object's shape.
