@@ -177,11 +177,19 @@ pub fn write(
     let machine = machine.unwrap_or_default();
     let globals = roots::globals(&view, layout, &heap, &ids, &subject.data);
     let generation = roots::collections(&view, layout, machine);
-    lines::root("vm", &roots::machine(&walk.references, machine), dump)?;
+    let mut held = roots::machine(&walk.references, machine);
+    let registered = roots::registered(&view, layout, &heap, machine);
+    // A root of its own until 3.3.
+    let is_list = layout.version < (3, 4);
+    if !is_list {
+        held.extend(&registered);
+    }
+    lines::root("vm", &held, dump)?;
     let stacks = roots::stacks(&view, &heap, subject.threads);
     lines::root("machine_context", &stacks, dump)?;
-    let registered = roots::registered(&view, layout, &heap, machine);
-    lines::root("global_list", &registered, dump)?;
+    if is_list {
+        lines::root("global_list", &registered, dump)?;
+    }
     let held: Vec<u64> = globals.iter().map(|global| global.value).collect();
     lines::root("global_tbl", &held, dump)?;
     let mut sidecar = Sidecar::begin(&walk, &globals, generation, names)?;

@@ -10,6 +10,8 @@ use std::io::{self, Write};
 
 /// ENCODING_MASK of encoding.h.
 const ENCODING: u64 = 127 << 22;
+/// STR_CHILLED of 3.4 and later.
+const CHILLED: u64 = objects::user(2) | objects::user(3);
 /// ENC_CODERANGE_BROKEN: both bits.
 const BROKEN: u64 = objects::user(8) | objects::user(9);
 /// Names of encodings by their number, as Ruby's encindex.h has them. Others are
@@ -226,8 +228,12 @@ fn class(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Result
     match walk.class_name(slot.address) {
         Some(name) => write!(out, ", \"name\":{}", Json(&name))?,
         None => {
-            if let Some(name) = walk.real_name(slot.address).filter(|_| since_3_1) {
-                write!(out, ", \"real_class_name\":{}", Json(&name))?;
+            let key = match walk.layout.version {
+                (2, _) => Some("name"),
+                _ => since_3_1.then_some("real_class_name"),
+            };
+            if let (Some(key), Some(name)) = (key, walk.real_name(slot.address)) {
+                write!(out, ", \"{key}\":{}", Json(&name))?;
             }
         }
     }
@@ -263,6 +269,9 @@ fn string(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Resul
     }
     if slot.flags & BROKEN == BROKEN {
         out.write_all(b", \"broken\":true")?;
+    }
+    if slot.flags & CHILLED != 0 && layout.version >= (3, 4) {
+        out.write_all(b", \"chilled\":true")?;
     }
     if slot.flags & RSTRING_FSTR != 0 {
         out.write_all(b", \"fstring\":true")?;

@@ -323,16 +323,13 @@ impl References<'_, '_> {
         each(method);
         let count = view.half(entries.checked_add(layout.ccs_len?)?)?;
         let list = view.word(entries.checked_add(layout.ccs_entries?)?)?;
-        let width = usize::try_from(layout.cc_entry_size? / 8).ok()?;
-        if count > MOST_CACHED || width == 0 {
+        let width = layout.cc_entry_size? / 8;
+        if count > MOST_CACHED {
             return None;
         }
-        view.groups(list, u64::from(count), width, |entry| {
-            for field in [layout.cc_entry_ci, layout.cc_entry_cc] {
-                let at = field.and_then(|at| usize::try_from(at / 8).ok());
-                each(at.and_then(|at| entry.get(at)).copied().unwrap_or_default());
-            }
-        });
+        // Which of its words are objects differs within 3.4; the others are small
+        // numbers.
+        view.words(list, u64::from(count) * width, each);
         Some(())
     }
 
@@ -376,7 +373,10 @@ impl References<'_, '_> {
                 rest.for_each(each);
             }
             imemo::CONSTCACHE => rest.take(2).for_each(each),
-            imemo::CALLCACHE => each(self.field(slot, layout.callcache_cme)?),
+            // From 3.3 on it does not keep its method alive.
+            imemo::CALLCACHE if layout.version < (3, 3) => {
+                each(self.field(slot, layout.callcache_cme)?);
+            }
             imemo::MENT => {
                 rest.for_each(&mut *each);
                 let definition = self.field(slot, layout.ment_def)?;
@@ -427,9 +427,22 @@ impl References<'_, '_> {
         let word = |at: crate::layout::Field| view.word(body.checked_add(at?)?);
         let count = half(layout.body_iseq_size)?;
         view.words(word(layout.body_encoded)?, u64::from(count), &mut *each);
-        let calls = half(layout.body_ci_size)?;
-        if let Some(data) = word(layout.body_call_data).filter(|data| *data != 0) {
-            view.words(data, u64::from(calls.min(1 << 20)) * 2, &mut *each);
+        // Before 3.0 its words are no objects, or methods that it does not keep.
+        let calls = word(layout.body_call_data).filter(|data| *data != 0);
+        if let Some(data) = calls.filter(|_| layout.version >= (3, 0)) {
+            let count = u64::from(half(layout.body_ci_size)?);
+            view.words(data, count * 2, &mut *each);
+        }
+        let sizes = [
+            layout.body_is_size,
+            layout.body_ic_size,
+            layout.body_ise_size,
+            layout.body_ivc_size,
+            layout.body_icvarc_size,
+        ];
+        let entries: u64 = sizes.into_iter().filter_map(half).map(u64::from).sum();
+        if let Some(first) = word(layout.body_is_entries).filter(|first| *first != 0) {
+            view.words(first, entries * (layout.is_entry_size? / 8), &mut *each);
         }
         if let Some(table) = word(layout.body_catch_table).filter(|table| *table != 0) {
             let size = view.half(table.checked_add(layout.catch_size?)?)?;
@@ -472,12 +485,9 @@ impl References<'_, '_> {
         let layout = self.layout;
         let at = self.data_struct(slot)?;
         let end = slot.address + slot.bytes.len() as u64;
-        if (slot.address..end).contains(&at) {
-            self.view.words(at, (end - at) / 8, each);
-            return Some(());
-        }
         let name = self.data_type(slot);
         let size = match name.as_deref() {
+            _ if (slot.address..end).contains(&at) => Some(end - at),
             Some("VM/thread") => layout.thread_size,
             Some("fiber") => layout.fiber_size,
             Some("proc") => layout.proc_size,
@@ -488,6 +498,14 @@ impl References<'_, '_> {
         };
         self.view.words(at, size? / 8, &mut *each);
         match name.as_deref() {
+            // Objects that C code registered, from 3.4 on: next, length, list.
+            Some("VM/pin_array_list") => {
+                let length = self.view.word(at.checked_add(8)?)?;
+                self.view
+                    .words(self.view.word(at.checked_add(16)?)?, length, each);
+                Some(())
+            }
+            Some("autoload" | "autoload_table") => self.st_values(at, each),
             Some("VM/thread") => {
                 let context = self.view.word(at.checked_add(layout.thread_ec?)?)?;
                 self.context(context, each)
