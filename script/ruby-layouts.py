@@ -130,7 +130,6 @@ SIZES = [
     ("ext_size", ["rb_classext_struct"]),
     ("item_size", ["rb_id_item"]),
     ("hash_size", ["RHash"]),
-    ("typed_size", ["RTypedData"]),
     ("io_size", ["rb_io", "rb_io_t"]),
     ("def_size", ["rb_method_definition_struct"]),
     ("cc_entry_size", ["rb_class_cc_entries_entry"]),

@@ -476,7 +476,8 @@ impl References<'_, '_> {
         let layout = self.layout;
         let flag = self.field(slot, layout.typed_flag)?;
         match flag == TYPED | TYPED_EMBEDDED {
-            true => slot.address.checked_add(layout.typed_size?),
+            // In place of the pointer.
+            true => slot.address.checked_add(layout.data_ptr?),
             false => self.field(slot, layout.data_ptr).filter(|at| *at != 0),
         }
     }

@@ -139,7 +139,6 @@ pub(crate) struct Layout {
     pub(crate) ext_size: Field,
     pub(crate) item_size: Field,
     pub(crate) hash_size: Field,
-    pub(crate) typed_size: Field,
     pub(crate) io_size: Field,
     pub(crate) def_size: Field,
     pub(crate) cc_entry_size: Field,
