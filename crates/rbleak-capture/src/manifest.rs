@@ -43,7 +43,7 @@ pub struct Manifest {
 /// How a process that rbleak did not start was reached, and what that cost it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaptureFacts {
-    /// `agent` or `inject`.
+    /// `agent`, `inject`, `snapshot` or `core`.
     pub via: String,
     /// The process's name for short: `puma`, `worker 1`.
     pub process: String,
@@ -173,8 +173,11 @@ pub struct DumpCost {
     pub at: String,
     /// `GC.count` at that moment.
     pub generation: u64,
-    /// How it was taken: `forked`.
+    /// How it was taken: `forked`, or `snapshot`, from memory alone.
     pub how: String,
+    /// Of one from memory: what a dump of Ruby's own would have and it has not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
     /// Milliseconds for which the process stood still.
     pub pause_ms: f64,
     /// Memory that the copy took beside the process, as far as it was seen.

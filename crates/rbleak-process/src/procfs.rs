@@ -8,7 +8,7 @@ use crate::maps::Mapping;
 use crate::{MissingField, Pid, ProcessError};
 
 /// No file that is searched for a version or a marker is read further.
-const LARGEST_PROGRAM: u64 = 64 << 20;
+pub(crate) const LARGEST_PROGRAM: u64 = 64 << 20;
 
 /// `/proc/PID/file`.
 pub(crate) fn path(pid: Pid, file: &str) -> PathBuf {

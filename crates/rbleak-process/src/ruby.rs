@@ -38,7 +38,8 @@ pub fn description(pid: Pid, mappings: &[Mapping]) -> Option<String> {
         .next()
 }
 
-fn in_program(bytes: &[u8]) -> Option<String> {
+/// The same from the bytes of libruby, or of a Ruby that is linked with it.
+pub fn in_program(bytes: &[u8]) -> Option<String> {
     // Builds with a JIT hold it several times: the plain one is the shortest.
     let all = memmem::find_iter(bytes, b"ruby ").filter_map(|at| {
         let text = &bytes[at..(at + 120).min(bytes.len())];

@@ -22,22 +22,31 @@ pub struct Layout {
     /// The size of a page, and what it is aligned to.
     pub page: u64,
     /// Where in `struct heap_page` the address of the first slot is.
-    start: u64,
+    pub start: u64,
+    /// Where in it the number of slots is, 16 bits wide.
+    pub total: u64,
+    /// Where in it the size of a slot is, 16 bits wide; `None`: always 40.
+    pub slot_size: Option<u64>,
 }
 
 /// From which version on a layout holds: gc.c, default.c of the tags.
 const LAYOUTS: [((u32, u32), Layout); 5] = [
-    ((2, 7), layout(16 << 10, 24)),
-    ((3, 1), layout(16 << 10, 32)),
-    ((3, 2), layout(64 << 10, 32)),
-    ((3, 4), layout(64 << 10, 40)),
-    ((4, 1), layout(64 << 10, 8)),
+    ((2, 7), layout(16 << 10, 24, 0, None)),
+    ((3, 1), layout(16 << 10, 32, 2, Some(0))),
+    ((3, 2), layout(64 << 10, 32, 2, Some(0))),
+    ((3, 4), layout(64 << 10, 40, 2, Some(0))),
+    ((4, 1), layout(64 << 10, 8, 26, Some(24))),
 ];
 /// Nothing is known of later ones.
 const LATEST: (u32, u32) = (4, 1);
 
-const fn layout(page: u64, start: u64) -> Layout {
-    Layout { page, start }
+const fn layout(page: u64, start: u64, total: u64, slot_size: Option<u64>) -> Layout {
+    Layout {
+        page,
+        start,
+        total,
+        slot_size,
+    }
 }
 
 impl Layout {

@@ -47,12 +47,14 @@ pub(crate) enum Command {
     Trend(TrendArgs),
     /// Allocator and settings as a running Ruby really has them, and what mends them
     Doctor(DoctorArgs),
-    /// Heap dumps from a running process, by its agent or by injection
+    /// Heap dumps from a running process, by its agent, by injection, or from its memory
     Capture(Box<crate::capture::CaptureArgs>),
     /// The agent for processes that are to be captured later
     Agent(crate::capture::AgentArgs),
     #[command(hide = true)]
     InjectHelper(crate::capture::InjectArgs),
+    #[command(hide = true)]
+    FreezeHelper(crate::capture::FreezeArgs),
     /// The whole way on a small app that leaks
     Demo(DemoArgs),
     /// Completions for a shell

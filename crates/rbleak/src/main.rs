@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         Command::Capture(args) => commands::capture::run(args),
         Command::Agent(args) => commands::agent::run(args),
         Command::InjectHelper(args) => commands::capture::help(args),
+        Command::FreezeHelper(args) => commands::capture::keep(args),
         Command::Demo(args) => commands::demo::run(args),
         Command::Completions(args) => commands::completions::run(args),
         Command::Man(args) => commands::man::run(args),

@@ -83,7 +83,8 @@ fn blocked_main_threads_are_woken_and_go_on_as_they_were() {
         scope.spawn(|| {
             let bench = Bench::new();
             let mut ruby = ruby(STUCK);
-            let told = run(&bench, &["capture", &ruby.text(), "-o", "out"]);
+            let arguments = ["capture", "--via", "inject", &ruby.text(), "-o", "out"];
+            let told = run(&bench, &arguments);
             told.assert_refused("is stuck in C code");
             assert!(ruby.is_alive());
             assert_eq!(names_in(bench.home.path()), [] as [&str; 0]);

@@ -12,6 +12,8 @@
 //! [`unmap`]ped when the caller says so.
 
 #[cfg(target_arch = "x86_64")]
+mod freeze;
+#[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)] // system calls that no crate wraps
 mod raw;
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +23,9 @@ mod tracee;
 
 use std::io;
 use std::time::Duration;
+
+#[cfg(target_arch = "x86_64")]
+pub use freeze::Frozen;
 
 use crate::{Pid, ProcessError};
 
@@ -185,6 +190,45 @@ pub fn unmap(_pid: Pid, _address: u64, _length: u64) -> Result<Duration, InjectE
 /// Nobody waits here.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn kick(_pid: Pid, _attempt: u32) {}
+
+/// As on x86-64: there is none here.
+#[cfg(not(target_arch = "x86_64"))]
+#[derive(Debug)]
+pub enum Frozen {}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Frozen {
+    /// As on x86-64.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn of(_pid: Pid) -> Result<Frozen, InjectError> {
+        Err(InjectError::Architecture)
+    }
+
+    /// As on x86-64.
+    pub fn pid(&self) -> Pid {
+        match *self {}
+    }
+
+    /// As on x86-64.
+    pub fn stopped(&self) -> Duration {
+        match *self {}
+    }
+
+    /// As on x86-64.
+    pub fn registers(&self) -> &crate::memory::Registers {
+        match *self {}
+    }
+
+    /// As on x86-64.
+    ///
+    /// # Errors
+    /// As on x86-64.
+    pub fn end(self) -> Result<(bool, Duration), InjectError> {
+        match self {}
+    }
+}
 
 #[cfg(target_arch = "x86_64")]
 fn refuse_traced(pid: Pid) -> Result<(), InjectError> {

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use memchr::memmem;
-use object::{Object, ObjectKind, ObjectSegment, ObjectSymbol};
+use object::{Object, ObjectSymbol};
 
 use super::InjectError;
 use crate::maps::{self, Backing, Mapping};
-use crate::{Pid, procfs, ruby};
+use crate::{Pid, exports, procfs, ruby};
 
 /// Of an x86-64 `syscall`.
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
@@ -61,7 +61,7 @@ fn entries(pid: Pid, mappings: &[Mapping]) -> Result<(u64, Postpone), InjectErro
         let Ok(file) = object::File::parse(&*bytes) else {
             continue;
         };
-        let bias = bias(&file, mapping);
+        let bias = exports::bias(&file, mapping);
         let address = |name: &str| {
             let mut symbols = file.dynamic_symbols().chain(file.symbols());
             let found = symbols.find(|it| it.is_definition() && it.name() == Ok(name));
@@ -89,16 +89,6 @@ fn entries(pid: Pid, mappings: &[Mapping]) -> Result<(u64, Postpone), InjectErro
         pid,
         symbol: missing,
     })
-}
-
-/// What is added to the addresses in the file.
-fn bias(file: &object::File<'_>, mapping: &Mapping) -> u64 {
-    if file.kind() == ObjectKind::Executable {
-        return 0;
-    }
-    let first = file.segments().find(|segment| segment.file_range().0 == 0);
-    let linked = first.map_or(0, |segment| segment.address());
-    mapping.start.0.wrapping_sub(linked)
 }
 
 /// The C library has one for certain, and the kernel maps some more.

@@ -29,6 +29,9 @@ const NO_SYSCALL: u64 = u64::MAX;
 const EVENT_STOP: i32 = 128;
 const MMAP: u64 = libc::SYS_mmap as u64;
 const MUNMAP: u64 = libc::SYS_munmap as u64;
+const CLONE: u64 = libc::SYS_clone as u64;
+const WAIT4: u64 = libc::SYS_wait4 as u64;
+const CLOSE_RANGE: u64 = libc::SYS_close_range as u64;
 
 /// A stopped main thread. Dropping it lets it go on as it was.
 pub(super) struct Tracee {
@@ -39,6 +42,8 @@ pub(super) struct Tracee {
     attached: bool,
     /// Signals that came meanwhile: sent again once it goes on.
     held: Vec<i32>,
+    /// The copy that it has made.
+    copied: Option<Pid>,
 }
 
 /// Why a tracee has stopped.
@@ -47,6 +52,8 @@ enum Stop {
     Asked,
     /// Before a signal reaches it.
     Signal(i32),
+    /// Within a call that has made a copy of it.
+    Copied,
 }
 
 impl Tracee {
@@ -73,17 +80,97 @@ impl Tracee {
             saved: None,
             attached: true,
             held: Vec::new(),
+            copied: None,
         };
         ptrace::interrupt(number(pid)).map_err(|error| failure(pid, error))?;
         match tracee.wait()? {
             Some(Stop::Signal(signal)) => tracee.held.push(signal),
-            Some(Stop::Asked) => {}
+            Some(Stop::Asked | Stop::Copied) => {}
             None => return Err(InjectError::Unstoppable { pid }),
         }
         let registers = tracee.registers()?;
         let vectors = raw::xstate(pid).map_err(|source| InjectError::System { pid, source })?;
         tracee.saved = Some((registers, vectors));
         Ok(tracee)
+    }
+
+    /// A copy of a tracee, which is traced from its first moment on.
+    pub(super) fn adopt(pid: Pid) -> Result<Tracee, InjectError> {
+        let system = |source| InjectError::System { pid, source };
+        let memory = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(procfs::path(pid, "mem"))
+            .map_err(system)?;
+        let mut copy = Tracee {
+            pid,
+            memory,
+            since: Instant::now(),
+            saved: None,
+            // Never let go on.
+            attached: false,
+            held: Vec::new(),
+            copied: None,
+        };
+        if copy.wait()?.is_none() {
+            return Err(InjectError::Unstoppable { pid });
+        }
+        // No tracee that anybody still needs: it goes with its tracer.
+        ptrace::setoptions(number(pid), ptrace::Options::PTRACE_O_EXITKILL)
+            .map_err(|error| failure(pid, error))?;
+        let registers = copy.registers()?;
+        copy.saved = Some((registers, Vec::new()));
+        Ok(copy)
+    }
+
+    /// Leaves it stopped.
+    pub(super) fn leave(self) {}
+
+    /// What its registers held when it stopped.
+    pub(super) fn contents(&self) -> crate::memory::Registers {
+        let it = self.as_it_was();
+        crate::memory::Registers {
+            stack_pointer: it.rsp,
+            general: vec![
+                it.rax, it.rbx, it.rcx, it.rdx, it.rsi, it.rdi, it.rbp, it.r8, it.r9, it.r10,
+                it.r11, it.r12, it.r13, it.r14, it.r15,
+            ],
+        }
+    }
+
+    /// Has it make a copy of itself, by the call at `at`: the copy's number, and
+    /// the same as the process sees it. The copy is stopped, and traced by us.
+    pub(super) fn copy(&mut self, at: u64) -> Result<(Pid, u64), InjectError> {
+        let pid = self.pid;
+        let options = |it| ptrace::setoptions(number(pid), it);
+        options(ptrace::Options::PTRACE_O_TRACECLONE).map_err(|error| failure(pid, error))?;
+        // No signal at its end, and nothing that is shared.
+        let inner = self.syscall(at, CLONE, [0; 6])?;
+        options(ptrace::Options::empty()).map_err(|error| failure(pid, error))?;
+        match self.copied.take() {
+            Some(copy) => Ok((copy, inner)),
+            None => Err(self.stuck("its copy was not seen")),
+        }
+    }
+
+    /// Has it close all descriptors, by the call at `at`.
+    pub(super) fn close_all(&mut self, at: u64) -> Result<(), InjectError> {
+        self.syscall(at, CLOSE_RANGE, [0, u64::from(u32::MAX), 0, 0, 0, 0])?;
+        Ok(())
+    }
+
+    /// Has it collect what is left of a copy that has ended.
+    pub(super) fn collect(&mut self, syscall: u64, copy: u64) -> Result<(), InjectError> {
+        let how = (libc::WNOHANG | libc::__WCLONE) as u64;
+        self.syscall(syscall, WAIT4, [copy, 0, how, 0, 0, 0])?;
+        Ok(())
+    }
+
+    /// New memory in the process, for code.
+    pub(super) fn map_code(&mut self, syscall: u64, length: u64) -> Result<u64, InjectError> {
+        let access = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+        let kind = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+        self.syscall(syscall, MMAP, [0, length, access, kind, u64::MAX, 0])
     }
 
     /// New memory in the process, for reading and writing.
@@ -188,6 +275,13 @@ impl Tracee {
             match self.wait()? {
                 Some(Stop::Signal(libc::SIGTRAP) | Stop::Asked) => {}
                 Some(Stop::Signal(signal)) => self.held.push(signal),
+                Some(Stop::Copied) => {
+                    let event = ptrace::getevent(number(self.pid));
+                    let copy = event.map_err(|error| failure(self.pid, error))?;
+                    self.copied = u32::try_from(copy).ok().map(Pid);
+                    // The call has not returned yet.
+                    continue;
+                }
                 None => return Err(self.stuck("a call of the kernel did not return")),
             }
             let now = self.registers()?;
@@ -231,7 +325,7 @@ impl Tracee {
                     }
                     self.held.push(signal);
                 }
-                Some(Stop::Asked) => {}
+                Some(Stop::Asked | Stop::Copied) => {}
                 None => return Err(self.stuck("what was called did not return")),
             }
         }
@@ -259,10 +353,10 @@ impl Tracee {
             let status = raw::status(pid).map_err(|source| InjectError::System { pid, source })?;
             match status {
                 Some(status) if libc::WIFSTOPPED(status) => {
-                    let asked = status >> 16 == EVENT_STOP;
-                    return Ok(Some(match asked {
-                        true => Stop::Asked,
-                        false => Stop::Signal(libc::WSTOPSIG(status)),
+                    return Ok(Some(match status >> 16 {
+                        EVENT_STOP => Stop::Asked,
+                        libc::PTRACE_EVENT_CLONE => Stop::Copied,
+                        _ => Stop::Signal(libc::WSTOPSIG(status)),
                     }));
                 }
                 Some(_) => return Err(InjectError::Ended { pid }),

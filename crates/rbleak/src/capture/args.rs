@@ -50,14 +50,23 @@ pub(crate) enum Via {
     Agent,
     /// Injection, also where the agent is loaded
     Inject,
+    /// From the memory of a copy that never runs: no Ruby code is run
+    Snapshot,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = CAPTURE_EXIT_CODES, after_long_help = CAPTURE_HELP)]
 pub(crate) struct CaptureArgs {
     /// Ruby to capture, or the master of a cluster
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) pid: u32,
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), required_unless_present = "core")]
+    pub(crate) pid: Option<u32>,
+
+    /// Core file to read in place of a process: one of the kernel's, or gcore's
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pid", "count", "every", "trace", "via", "timeout", "worker", "biggest", "all"])]
+    pub(crate) core: Option<PathBuf>,
+    /// Ruby's program or library of the core file, where it lies elsewhere now
+    #[arg(long, value_name = "FILE", requires = "core")]
+    pub(crate) exe: Option<PathBuf>,
 
     /// Dumps, one after another: 3 for A, B and C
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=26))]
@@ -107,11 +116,15 @@ Examples:
   rbleak capture --count 3 --every 5m 4711        A, B and C; then: rbleak diff FOLDER
   rbleak capture --trace 60s 4711                 with the lines that allocated, of 60 s
   rbleak capture --biggest 4711                   the largest worker of a cluster
+  rbleak capture --via snapshot 4711              without running any Ruby in it
+  rbleak capture --core core.4711                 from a core file
 
 The process forks, and the copy writes its heap: the process stands still for the
 fork alone. Where the agent is loaded (rbleak agent) it is asked to. Elsewhere, on
 x86-64, the main thread is stopped for some tenths of a millisecond and Ruby is
-told to start the same agent, which leaves when the capture is over.
+told to start the same agent, which leaves when the capture is over. Where it is
+stuck in C code, and with --via snapshot, its memory is read instead, from a copy
+that never runs a line of it: the dump then has no values that only C code knows.
 
 While the copy writes, pages that either of the two writes to are held twice. What
 that may come to is compared with what is free in the control group first.
@@ -128,6 +141,12 @@ pub(crate) struct InjectArgs {
     /// Memory to give back, in place of code to inject
     #[arg(num_args = 2, value_names = ["ADDRESS", "LENGTH"])]
     pub(crate) unmap: Vec<u64>,
+}
+
+/// Of the helper that keeps a copy of a process.
+#[derive(Debug, Args)]
+pub(crate) struct FreezeArgs {
+    pub(crate) pid: u32,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

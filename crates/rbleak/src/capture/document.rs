@@ -50,11 +50,15 @@ pub(crate) fn document(captured: &[Captured], folder: &Path, remark: Option<Stri
 
 /// How they were reached; of several the longest stop.
 fn via(captured: &[Captured]) -> Fact {
-    let injected = captured.iter().filter(|one| one.how != How::Agent).count();
+    if let Some(fact) = from_memory(captured) {
+        return fact;
+    }
+    let is_injected = |one: &&Captured| matches!(one.how, How::Injected { .. });
+    let injected = captured.iter().filter(is_injected).count();
     let stopped = captured.iter().filter_map(|one| one.how.stopped()).max();
     let answered = captured.iter().filter_map(|one| match one.how {
-        How::Agent => None,
         How::Injected { answered, .. } => Some(answered),
+        _ => None,
     });
     let answered = answered.max();
     let text = match (injected, stopped, answered) {
@@ -82,6 +86,35 @@ fn via(captured: &[Captured]) -> Fact {
         label: "taken by".to_owned(),
         ..Fact::new("via", text, data)
     }
+}
+
+/// How memory was read, of the first that nobody was asked in.
+fn from_memory(captured: &[Captured]) -> Option<Fact> {
+    let silent = |one: &&Captured| matches!(one.how, How::Snapshot { .. } | How::Core);
+    let read = captured.iter().filter(silent).count();
+    let first = captured.iter().find(silent)?;
+    let several = match read == captured.len() {
+        true => String::new(),
+        false => format!(" ({read} of {})", captured.len()),
+    };
+    let text = match first.how {
+        How::Core => "a core file, from memory alone".to_owned(),
+        How::Snapshot { is_stuck: true } => format!(
+            "a snapshot{several}, from memory alone: no thread of it runs Ruby code now, it is \
+             stuck in C code that keeps the interpreter's lock"
+        ),
+        _ => format!("a snapshot{several}: no Ruby code ran in it, its memory was read"),
+    };
+    let absent = first
+        .dumps
+        .first()
+        .and_then(|(record, _)| record.cost.as_ref());
+    let absent = absent.map(|cost| cost.absent.clone()).unwrap_or_default();
+    let data = json!({"snapshot": true, "absent": absent});
+    Some(Fact {
+        label: "taken by".to_owned(),
+        ..Fact::new("via", text, data)
+    })
 }
 
 fn next(captured: &[Captured], folder: &Path) -> String {

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Of setpriority(2).
-const MOST_URGENT: i32 = -20;
+pub(super) const MOST_URGENT: i32 = -20;
 
 /// What the helper is to do.
 #[derive(Clone, Copy, Debug)]

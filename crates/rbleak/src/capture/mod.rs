@@ -2,18 +2,24 @@
 //!
 //! [`target`] says which processes are meant and refuses what cannot be
 //! captured, [`mod@reach`] brings a session with the agent about, by injection where
-//! there is none, [`mod@take`] takes the dumps and keeps them, and [`mod@document`]
+//! there is none, or says that its memory is to be read ([`mod@snapshot`], of a copy
+//! that [`mod@frozen`] keeps, or of a core file), [`mod@take`] takes the dumps and keeps them, and [`mod@document`]
 //! says what was taken and what it cost.
 
 mod args;
+mod core_file;
 mod document;
+mod frozen;
 mod inject;
 mod reach;
+mod snapshot;
 mod take;
 mod target;
 
-pub(crate) use args::{AgentArgs, CaptureArgs, InjectArgs, Via};
+pub(crate) use args::{AgentArgs, CaptureArgs, FreezeArgs, InjectArgs, Via};
+pub(crate) use core_file::{CoreFile, take_core};
 pub(crate) use document::document;
+pub(crate) use frozen::keep;
 pub(crate) use inject::help;
 pub(crate) use reach::{Reached, reach};
 pub(crate) use take::{Options, Schedule, Subject, take};

@@ -2,6 +2,7 @@
 
 use super::args::Via;
 use super::inject::{Order, perform};
+use super::snapshot::check;
 use super::target::Target;
 use anyhow::{Result, bail};
 use rbleak_capture::{Guest, Interrupt, LiveError, Session};
@@ -16,7 +17,8 @@ const TICK: Duration = Duration::from_millis(2);
 
 /// A session, and how it came about.
 pub(crate) struct Reached {
-    pub(crate) session: Session,
+    /// `None`: the process's memory is read.
+    pub(crate) session: Option<Session>,
     pub(crate) how: How,
     /// Its folder goes with the session.
     _guest: Option<Guest>,
@@ -27,6 +29,13 @@ pub(crate) struct Reached {
 pub(crate) enum How {
     /// The agent was there.
     Agent,
+    /// There is none: what memory holds is read.
+    Snapshot {
+        /// Because nothing else can be done.
+        is_stuck: bool,
+    },
+    /// The same of a core file.
+    Core,
     /// It was injected.
     Injected {
         /// For how long the main thread stood still, both times together.
@@ -42,40 +51,85 @@ impl How {
         match self {
             How::Agent => "agent",
             How::Injected { .. } => "inject",
+            How::Snapshot { .. } => "snapshot",
+            How::Core => "core",
         }
     }
 
     /// For how long the main thread stood still for it.
     pub(crate) fn stopped(self) -> Option<Duration> {
         match self {
-            How::Agent => None,
             How::Injected { stopped, .. } => Some(stopped),
+            _ => None,
         }
     }
 }
 
 /// Reaches a process as gently as may be.
-pub(crate) fn reach(target: &Target, via: Via, interrupt: &Interrupt) -> Result<Reached> {
+pub(crate) fn reach(
+    target: &Target,
+    via: Via,
+    traces: bool,
+    interrupt: &Interrupt,
+) -> Result<Reached> {
+    let pid = target.pid;
+    if via == Via::Snapshot {
+        if traces {
+            bail!("--trace takes Ruby code in process {pid}, and --via snapshot runs none");
+        }
+        return silent(target, false);
+    }
     if via != Via::Inject {
-        if let Some(session) = Session::find(target.pid, interrupt)? {
-            return Ok(Reached {
-                session,
-                how: How::Agent,
-                _guest: None,
-            });
+        match Session::find(pid, interrupt) {
+            Ok(Some(session)) => {
+                return Ok(Reached {
+                    session: Some(session),
+                    how: How::Agent,
+                    _guest: None,
+                });
+            }
+            Ok(None) => {}
+            // No thread of it gives up the lock: an injected one would not get it.
+            Err(LiveError::Silent { .. }) if via == Via::Auto && !traces => {
+                return silent(target, true);
+            }
+            Err(error) => return Err(error.into()),
         }
         if via == Via::Agent {
             bail!(
-                "no agent is loaded in process {}: start it with rbleak agent, or leave --via \
-                 agent away to inject one",
-                target.pid
+                "no agent is loaded in process {pid}: start it with rbleak agent, or leave --via \
+                 agent away to inject one"
             );
         }
     }
-    injected(target, interrupt)
+    if let Some(reached) = injected(target, interrupt)? {
+        return Ok(reached);
+    }
+    if via == Via::Auto && !traces {
+        return silent(target, true);
+    }
+    // Its page stays: the code in it may yet be evaluated, finds no file then, and
+    // does nothing.
+    bail!(
+        "the main thread of process {pid} came to no safe point within {} s: it is stuck in C \
+         code that keeps the interpreter's lock; nothing was captured, and the process goes on as \
+         before (--via snapshot reads its memory instead)",
+        ACKNOWLEDGED.as_secs()
+    );
 }
 
-fn injected(target: &Target, interrupt: &Interrupt) -> Result<Reached> {
+/// Nothing is asked of the process.
+fn silent(target: &Target, is_stuck: bool) -> Result<Reached> {
+    check(target)?;
+    Ok(Reached {
+        session: None,
+        how: How::Snapshot { is_stuck },
+        _guest: None,
+    })
+}
+
+/// `None`: the main thread is stuck.
+fn injected(target: &Target, interrupt: &Interrupt) -> Result<Option<Reached>> {
     let pid = target.pid;
     let guest = Guest::prepare(pid)?;
     let injection = perform(pid, Order::Inject(&guest.code()))?;
@@ -99,14 +153,7 @@ fn injected(target: &Target, interrupt: &Interrupt) -> Result<Reached> {
                     "process {pid} was stopped meanwhile: let it go on (kill -CONT {pid}) and try again"
                 );
             }
-            // Its page stays: the code in it may yet be evaluated, finds no
-            // file then, and does nothing.
-            bail!(
-                "the main thread of process {pid} came to no safe point within {} s: it is stuck \
-                 in C code that keeps the interpreter's lock; nothing was captured, and the \
-                 process goes on as before",
-                ACKNOWLEDGED.as_secs()
-            );
+            return Ok(None);
         }
         if since.elapsed() > KICK_EVERY * kicks {
             kick(pid, kicks);
@@ -118,12 +165,12 @@ fn injected(target: &Target, interrupt: &Interrupt) -> Result<Reached> {
     // Memory of one page stays where this fails; the session is good.
     let unmapped = perform(pid, Order::Unmap(injection));
     let again = unmapped.map_or(Duration::ZERO, |injection| injection.stopped);
-    Ok(Reached {
-        session,
+    Ok(Some(Reached {
+        session: Some(session),
         how: How::Injected {
             stopped: injection.stopped + again,
             answered,
         },
         _guest: Some(guest),
-    })
+    }))
 }

@@ -2,6 +2,7 @@
 //! run, one for each process.
 
 use super::reach::{How, Reached};
+use super::snapshot;
 use super::target::Target;
 use crate::files::write_atomically;
 use crate::run::{
@@ -12,6 +13,7 @@ use crate::shell::Progress;
 use anyhow::{Context, Result};
 use jiff::{Timestamp, ZonedDateTime};
 use rbleak_capture::{CopyTaken, Interrupt, LiveError, Redactor, Session, check_headroom};
+use rbleak_process::Pid;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -102,7 +104,7 @@ fn take_all(
 ) -> Result<()> {
     if let Some(time) = schedule.trace {
         for subject in subjects.iter_mut() {
-            subject.session().trace(true)?;
+            subject.trace(true)?;
         }
         progress.say("tracing allocations");
         wait(subjects, Instant::now() + time, interrupt)?;
@@ -117,12 +119,12 @@ fn take_all(
         )?;
         for subject in subjects.iter_mut() {
             progress.say(format!("dump {label} of {}", subject.target.name));
-            subject.dump(&label, options)?;
+            subject.dump(&label, options, interrupt)?;
         }
     }
     if schedule.trace.is_some() {
         for subject in subjects {
-            subject.session().trace(false)?;
+            subject.trace(false)?;
         }
     }
     Ok(())
@@ -158,15 +160,17 @@ impl Subject {
         schedule: Schedule,
         options: Options,
     ) -> Result<Subject> {
-        let about = reached.session.about();
+        let about = reached.session.as_ref().map(Session::about);
         let pid = target.pid;
         let facts = AppFacts {
             target: format!("{} {pid}", target.name),
             mode: "capture".to_owned(),
             directory: std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default(),
-            agent_directory: about.agent_directory.clone(),
-            frameworks: about.frameworks.clone(),
-            ruby: Some(about.ruby.clone()),
+            agent_directory: about
+                .map(|it| it.agent_directory.clone())
+                .unwrap_or_default(),
+            frameworks: about.map(|it| it.frameworks.clone()).unwrap_or_default(),
+            ruby: about.map(|it| it.ruby.clone()).or_else(|| target.version()),
             pid: Some(pid.0),
             ..AppFacts::default()
         };
@@ -211,8 +215,11 @@ impl Subject {
         self.run.path()
     }
 
-    fn session(&mut self) -> &mut Session {
-        &mut self.reached.session
+    fn trace(&mut self, on: bool) -> Result<(), LiveError> {
+        match &mut self.reached.session {
+            Some(session) => session.trace(on),
+            None => Ok(()),
+        }
     }
 
     /// Writes down how it ended.
@@ -224,7 +231,12 @@ impl Subject {
 
     /// One dump with its names: both appear when both are whole. How long its
     /// file is, and for how long the process stood still.
-    pub(crate) fn dump(&mut self, label: &str, options: Options) -> Result<(u64, Duration)> {
+    pub(crate) fn dump(
+        &mut self,
+        label: &str,
+        options: Options,
+        interrupt: &Interrupt,
+    ) -> Result<(u64, Duration)> {
         check_headroom(self.target.pid)?;
         let (file, names) = (
             format!("{label}.ndjson.zst"),
@@ -232,21 +244,18 @@ impl Subject {
         );
         let at = Timestamp::now();
         let (path, names_path) = (self.run.join(&file), self.run.join(&names));
-        let taken = both(&path, &names_path, |dump, names| {
-            let session = &mut self.reached.session;
-            match options.redact {
-                false => session.copy(dump, names, options.timeout),
-                true => {
-                    let mut redacted = Redactor::new(dump);
-                    let taken = session.copy(&mut redacted, names, options.timeout)?;
-                    let pid = self.target.pid;
-                    redacted
-                        .finish()
-                        .map_err(|error| LiveError::Sink(error, pid))?;
-                    Ok(taken)
-                }
+        let (taken, absent) = match &mut self.reached.session {
+            Some(session) => {
+                let pid = self.target.pid;
+                let taken = both(&path, &names_path, |dump, names| {
+                    asked(session, dump, names, options, pid)
+                })?;
+                (taken, Vec::new())
             }
-        })?;
+            None => both(&path, &names_path, |dump, names| {
+                snapshot::take(&self.target, dump, names, options, interrupt)
+            })?,
+        };
         let record = DumpRecord {
             label: label.to_owned(),
             file_bytes: std::fs::metadata(&path).map_or(0, |found| found.len()),
@@ -256,7 +265,12 @@ impl Subject {
             cost: Some(DumpCost {
                 at: at.to_string(),
                 generation: taken.gc_count,
-                how: "forked".to_owned(),
+                how: match self.reached.session {
+                    Some(_) => "forked",
+                    None => "snapshot",
+                }
+                .to_owned(),
+                absent,
                 pause_ms: millis(taken.pause),
                 extra_memory_bytes: taken.extra_memory.map(|bytes| bytes.0),
                 seconds: taken.elapsed.as_secs_f64(),
@@ -271,16 +285,35 @@ impl Subject {
     }
 }
 
+/// Has the agent write both.
+fn asked(
+    session: &mut Session,
+    dump: &mut dyn Write,
+    names: &mut dyn Write,
+    options: Options,
+    pid: Pid,
+) -> Result<CopyTaken> {
+    if !options.redact {
+        return Ok(session.copy(dump, names, options.timeout)?);
+    }
+    let mut redacted = Redactor::new(dump);
+    let taken = session.copy(&mut redacted, names, options.timeout)?;
+    redacted
+        .finish()
+        .map_err(|error| LiveError::Sink(error, pid))?;
+    Ok(taken)
+}
+
 /// Writes two files, compressed, which come from one source at a time of its
 /// own choosing.
-fn both(
+pub(super) fn both<T>(
     dump: &Path,
     names: &Path,
-    fill: impl FnOnce(&mut dyn Write, &mut dyn Write) -> Result<CopyTaken, LiveError>,
-) -> Result<CopyTaken> {
-    write_atomically(dump, |dump| -> Result<CopyTaken> {
+    fill: impl FnOnce(&mut dyn Write, &mut dyn Write) -> Result<T>,
+) -> Result<T> {
+    write_atomically(dump, |dump| -> Result<T> {
         let mut dump = zstd::Encoder::new(dump, COMPRESSION)?;
-        let taken = write_atomically(names, |names| -> Result<CopyTaken> {
+        let taken = write_atomically(names, |names| -> Result<T> {
             let mut names = zstd::Encoder::new(names, COMPRESSION)?;
             let taken = fill(&mut dump, &mut names)?;
             names.finish()?;

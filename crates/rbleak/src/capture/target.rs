@@ -1,6 +1,6 @@
 //! Which processes are meant, and why some cannot be captured.
 
-use super::args::CaptureArgs;
+use super::args::{CaptureArgs, Via};
 use crate::watch::name_of;
 use anyhow::{Result, bail};
 use rbleak_process::stat::{self, Stat};
@@ -26,6 +26,12 @@ impl Target {
             .is_ok_and(|stat| stat.start_time == self.start_time && !stat.is_zombie())
     }
 
+    /// Of its Ruby, without the date and the platform: `3.1.7p261`.
+    pub(crate) fn version(&self) -> Option<String> {
+        let rest = self.ruby.as_deref()?.strip_prefix("ruby ")?;
+        Some(rest.split(' ').next().unwrap_or(rest).to_owned())
+    }
+
     /// Whether somebody has stopped it.
     pub(crate) fn is_stopped(&self) -> bool {
         stat::read(self.pid).is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
@@ -34,7 +40,11 @@ impl Target {
 
 /// The processes that the arguments mean, and what is worth a remark.
 pub(crate) fn choose(args: &CaptureArgs) -> Result<(Vec<Target>, Option<String>)> {
-    let root = Pid(args.pid);
+    let Some(root) = args.pid.map(Pid) else {
+        bail!("give the PID of a Ruby");
+    };
+    // Memory can be read of what stands still.
+    let check = |stat: &Stat| check(stat, args.via == Via::Snapshot);
     let stat = alive(root)?;
     if !(args.all || args.biggest || args.worker.is_some()) {
         let target = check(&stat)?;
@@ -81,7 +91,7 @@ pub(crate) fn choose(args: &CaptureArgs) -> Result<(Vec<Target>, Option<String>)
 
 /// One process by its number, if it can be captured.
 pub(crate) fn one(pid: Pid) -> Result<Target> {
-    check(&alive(pid)?)
+    check(&alive(pid)?, false)
 }
 
 /// Memory, with shared pages in parts.
@@ -117,7 +127,7 @@ fn alive(pid: Pid) -> Result<Stat> {
 }
 
 /// The process, if it can be captured at all.
-fn check(stat: &Stat) -> Result<Target> {
+fn check(stat: &Stat, may_stand_still: bool) -> Result<Target> {
     let pid = stat.pid;
     let name = &stat.name;
     let status = status::read(pid)?;
@@ -151,6 +161,7 @@ fn check(stat: &Stat) -> Result<Target> {
             "process {pid} ({name}) is traced already, and stopped, by process {tracer}: a debugger \
              has to let go of it first"
         ),
+        ('T', _) if may_stand_still => {}
         ('T' | 't', _) => {
             bail!("process {pid} ({name}) is stopped: let it go on first (kill -CONT {pid})")
         }

@@ -2,8 +2,8 @@
 
 use super::hunt::interrupt_on_signals;
 use crate::capture::{
-    self, CaptureArgs, InjectArgs, Options, Schedule, choose, document, reach, remove_left_overs,
-    take,
+    self, CaptureArgs, CoreFile, FreezeArgs, InjectArgs, Options, Schedule, choose, document,
+    reach, remove_left_overs, take, take_core,
 };
 use crate::exit::ExitStatus;
 use crate::files::{create_private_directory, plain_name};
@@ -27,6 +27,9 @@ pub(crate) fn run(args: &CaptureArgs) -> Result<ExitStatus> {
     if let Some(folder) = &args.output {
         refuse_full(folder)?;
     }
+    if let Some(core) = &args.core {
+        return run_core(args, core);
+    }
     let interrupt = interrupt_on_signals()?;
     let (targets, remark) = choose(args)?;
     for target in &targets {
@@ -37,7 +40,7 @@ pub(crate) fn run(args: &CaptureArgs) -> Result<ExitStatus> {
     progress.say("reaching the process");
     let mut reached = Vec::new();
     for target in targets {
-        let session = reach(&target, args.via, &interrupt)?;
+        let session = reach(&target, args.via, args.trace.is_some(), &interrupt)?;
         reached.push((target, session));
     }
     let folder = folder(args.output.as_deref())?;
@@ -64,6 +67,25 @@ pub(crate) fn run(args: &CaptureArgs) -> Result<ExitStatus> {
     // Nothing is left of a capture without a dump.
     let captured = captured.inspect_err(|_| remove_without_dumps(&folder))?;
     shell::show(&document(&captured, &folder, remark), args.format, None)?;
+    Ok(ExitStatus::Clean)
+}
+
+/// The same of a core file.
+fn run_core(args: &CaptureArgs, core: &Path) -> Result<ExitStatus> {
+    let from = CoreFile::open(core, args.exe.as_deref())?;
+    let folder = folder(args.output.as_deref())?;
+    let progress = Progress::new(args.quiet);
+    progress.say("reading the core file");
+    let captured = take_core(&from, folder.clone(), args.redact);
+    progress.done();
+    let captured = captured.inspect_err(|_| remove_without_dumps(&folder))?;
+    shell::show(&document(&[captured], &folder, None), args.format, None)?;
+    Ok(ExitStatus::Clean)
+}
+
+/// The helper that keeps a copy of a process, which [`run`] starts.
+pub(crate) fn keep(args: &FreezeArgs) -> Result<ExitStatus> {
+    capture::keep(args, shell::print)?;
     Ok(ExitStatus::Clean)
 }
 

@@ -135,9 +135,12 @@ impl Hands {
     }
 
     fn reach(&self, target: &capture::Target) -> Result<Reached> {
-        let mut reached = reach(target, self.manner.via, &self.halt)?;
-        if self.manner.schedule.trace.is_some() {
-            reached.session.trace(true)?;
+        let traces = self.manner.schedule.trace.is_some();
+        let mut reached = reach(target, self.manner.via, traces, &self.halt)?;
+        if let Some(session) = &mut reached.session
+            && traces
+        {
+            session.trace(true)?;
         }
         Ok(reached)
     }
@@ -184,7 +187,7 @@ impl Hands {
             open.subject.go_on_with(reached);
             open.is_lost = false;
         }
-        let taken = open.subject.dump(label, self.manner.options)?;
+        let taken = open.subject.dump(label, self.manner.options, &self.halt)?;
         open.dumps += 1;
         Ok(Told::Dumped {
             label,
