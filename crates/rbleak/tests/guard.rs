@@ -153,6 +153,8 @@ fn the_worker_that_leaks_is_captured_and_its_dumps_name_the_line() {
     let manifest = std::fs::read_to_string(manifest).expect("a manifest");
     assert!(manifest.contains("\"trigger\"") && manifest.contains("worker 1 leaks"));
     let trend = folder(&bench).join("memory.ndjson");
+    let figures = std::fs::read_to_string(&trend).expect("figures");
+    assert!(!figures.contains("(2)"), "a copy is no process of the app");
     let trend = run(&bench, &["trend", trend.to_str().expect("UTF-8")]);
     assert_eq!(trend.status, 1, "{}", trend.stderr);
 }
