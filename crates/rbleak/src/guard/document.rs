@@ -103,11 +103,14 @@ pub(crate) fn document(sets: &[Kept], about: About) -> (Document, ExitStatus) {
             "captured",
             "CAPTURED",
             Tone::Bad,
-            format!(
-                "{} of three dumps, {} in all",
-                count(whole, "set"),
-                count(dumps, "dump")
-            ),
+            match whole {
+                0 => format!("{}, and no whole set", count(dumps, "dump")),
+                _ => format!(
+                    "{} of three dumps, {} in all",
+                    count(whole, "set"),
+                    count(dumps, "dump")
+                ),
+            },
             ExitStatus::Found,
         ),
     };

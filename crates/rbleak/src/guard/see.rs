@@ -184,10 +184,7 @@ mod tests {
         let mb = |mb: u64| mb << 20;
         let state = state(Some(mb(500)), &[(0.0, vec![process(1, 0, 9.0, mb(200))])]);
         let said = too_late(&state, At::Percent(80.0)).unwrap();
-        assert!(
-            said.contains("job 1") && said.contains("100.0 MB"),
-            "{said}"
-        );
+        assert!(said.contains("job 1") && said.contains("105 MB"), "{said}");
         assert_eq!(too_late(&state, At::Percent(30.0)), None);
         assert_eq!(too_late(&state, At::Never), None);
     }
