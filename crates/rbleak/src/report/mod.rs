@@ -14,6 +14,7 @@ mod findings;
 mod folder;
 mod hunt;
 mod parts;
+mod reproduce;
 mod retained;
 mod tables;
 mod watch;
