@@ -108,7 +108,9 @@ impl Heap {
             }
         }
         for (start, end) in ranges {
-            let mut at = start.next_multiple_of(layout.page);
+            let Some(mut at) = start.checked_next_multiple_of(layout.page) else {
+                continue;
+            };
             while at.checked_add(layout.page).is_some_and(|next| next <= end) {
                 if let Some(page) = described(view, layout, at) {
                     heap.add(view, page, &mut slots);

@@ -4,7 +4,7 @@
 //!
 //! Where things lie follows from the version of Ruby (`layout`); which
 //! addresses are objects, from the pages of the heap (`heap`); what an object
-//! refers to, from what Ruby's collector marks (`references`). What only hidden
+//! refers to, from what Ruby's collector marks (`references`, `internals`). What only hidden
 //! variables of Ruby lead to is looked for by what it must look like (`ids`,
 //! `roots`). What cannot be known is left out, and [`Facts::absent`] says what
 //! that is.
@@ -16,6 +16,7 @@
 mod classes;
 mod heap;
 mod ids;
+mod internals;
 mod layout;
 mod lines;
 mod objects;
@@ -24,6 +25,7 @@ mod references;
 mod roots;
 mod shapes;
 mod sidecar;
+mod sizes;
 mod tables;
 mod view;
 mod walk;

@@ -68,7 +68,7 @@ impl<'m> View<'m> {
             let number = at / PAGE as u64;
             let within = (at % PAGE as u64) as usize;
             let here = (PAGE - within).min(bytes.len() - done);
-            if !self.from_page(number, within, &mut bytes[done..done + here]) {
+            if !self.copy_from_page(number, within, &mut bytes[done..done + here]) {
                 return false;
             }
             done += here;
@@ -77,7 +77,7 @@ impl<'m> View<'m> {
         true
     }
 
-    fn from_page(&self, number: u64, within: usize, bytes: &mut [u8]) -> bool {
+    fn copy_from_page(&self, number: u64, within: usize, bytes: &mut [u8]) -> bool {
         let mut pages = self.pages.borrow_mut();
         let place = &mut pages[(number % KEPT as u64) as usize];
         let page = place.get_or_insert_with(|| Page {

@@ -69,7 +69,7 @@ fn heap(ruby: usize, random: &mut impl FnMut() -> u64) -> Fake {
         let word = match value % 8 {
             0 => value >> 8 & 0xffff_ffff,
             1 => BASE + (value >> 8) % LENGTH / 40 * 40,
-            2..=4 => BASE + ((value >> 8) % LENGTH & !7),
+            2..=4 => BASE + (((value >> 8) % LENGTH) & !7),
             5 => value >> 8 & 0x3f,
             6 => 0,
             _ => value,

@@ -71,25 +71,41 @@ fn counting(path: &Path) -> Live {
         end
         puts counts.map {{ |type, count| %(#{{type}}=#{{count}}) }}.join(' ')
         dump(path)
-        puts 'dumped'
+        puts %(dumped #{{GC.count}})
         sleep",
         path.display()
     );
     Live::plain(&code)
 }
 
-/// Asks it: what it counted, and its dump.
-fn told_by_itself(ruby: &mut Live, path: &Path) -> (BTreeMap<String, u64>, String) {
+/// What a process says of itself.
+struct Told {
+    /// Objects by type.
+    counts: BTreeMap<String, u64>,
+    /// `GC.count`.
+    generation: String,
+    dump: BTreeMap<String, Value>,
+}
+
+/// Asks it.
+fn told_by_itself(ruby: &mut Live, path: &Path) -> Told {
     signal(ruby.pid(), "USR1");
     let counts = ruby.line();
-    assert_eq!(ruby.line(), "dumped");
+    let dumped = ruby.line();
+    let generation = dumped
+        .strip_prefix("dumped ")
+        .expect("it has dumped itself");
     let pairs = counts.split(' ').filter_map(|pair| pair.split_once('='));
     let counts = pairs
         .filter_map(|(name, count)| {
             Some((name.strip_prefix("T_")?.to_owned(), count.parse().ok()?))
         })
         .collect();
-    (counts, std::fs::read_to_string(path).expect("a dump"))
+    Told {
+        counts,
+        generation: generation.to_owned(),
+        dump: objects(&std::fs::read_to_string(path).expect("a dump")),
+    }
 }
 
 fn signal(pid: u32, name: &str) {
@@ -206,10 +222,11 @@ fn a_snapshot_says_what_the_process_itself_says() {
             .is_some_and(|ms| ms > 0.0),
         "{json:#}"
     );
-    let (counts, theirs) = told_by_itself(&mut ruby, &direct);
+    let told = told_by_itself(&mut ruby, &direct);
+    assert_eq!(rows(&json)[0]["generation"].to_string(), told.generation);
     let ours = objects(&unpacked(&bench.home.path().join("out/A.ndjson.zst")));
-    assert_eq!(counted(&ours), counts);
-    assert_alike(&ours, &objects(&theirs));
+    assert_eq!(counted(&ours), told.counts);
+    assert_alike(&ours, &told.dump);
     assert_told(&bench, "out");
     let manifest = std::fs::read_to_string(bench.home.path().join("out/manifest.json"));
     let manifest: Value = serde_json::from_str(&manifest.expect("a manifest")).expect("JSON");
@@ -286,13 +303,13 @@ fn a_core_file_says_the_same() {
     let direct = bench.home.path().join("direct");
     let mut ruby = counting(&direct);
     let core = gcore(&bench, ruby.pid());
-    let (counts, theirs) = told_by_itself(&mut ruby, &direct);
+    let told = told_by_itself(&mut ruby, &direct);
     ruby.kill();
     let core = core.to_string_lossy().into_owned();
     let json = captured(&bench, &["--core", &core, "-o", "out"]);
     let ours = objects(&unpacked(&bench.home.path().join("out/A.ndjson.zst")));
-    assert_eq!(counted(&ours), counts, "{json:#}");
-    assert_alike(&ours, &objects(&theirs));
+    assert_eq!(counted(&ours), told.counts, "{json:#}");
+    assert_alike(&ours, &told.dump);
     assert_told(&bench, "out");
     // The library from elsewhere, and without values.
     let maps = std::fs::read_dir("/usr/lib/x86_64-linux-gnu")
@@ -321,7 +338,7 @@ fn a_core_file_says_the_same() {
                 .find(|it| !it["value"].is_null()),
             None
         );
-        assert_eq!(counted(&again), counts);
+        assert_eq!(counted(&again), told.counts);
     }
 }
 

@@ -119,20 +119,21 @@ impl Frozen {
         self.is_ended = true;
         let pid = self.copy;
         let system = |source| InjectError::System { pid, source };
-        let was_whole = raw::status(pid).is_ok_and(|status| status.is_none());
+        let has_ended = |status: Option<i32>| status.is_some_and(|it| !libc::WIFSTOPPED(it));
+        let before = raw::status(pid).map_err(system)?;
+        let was_whole = before.is_none();
         raw::kill(pid);
         let since = Instant::now();
-        while was_whole {
-            match raw::status(pid).map_err(system)? {
-                Some(status) if !libc::WIFSTOPPED(status) => break,
-                _ if since.elapsed() > PATIENCE => {
-                    return Err(InjectError::Failed {
-                        pid: self.of,
-                        what: "its copy does not end".to_owned(),
-                    });
-                }
-                _ => std::thread::sleep(Duration::from_millis(1)),
+        let mut is_over = has_ended(before);
+        while !is_over {
+            if since.elapsed() > PATIENCE {
+                return Err(InjectError::Failed {
+                    pid: self.of,
+                    what: "its copy does not end".to_owned(),
+                });
             }
+            std::thread::sleep(Duration::from_millis(1));
+            is_over = has_ended(raw::status(pid).map_err(system)?);
         }
         Ok(was_whole)
     }

@@ -197,7 +197,7 @@ impl Core {
                 continue;
             };
             if start < part.end {
-                mapping.offset = part.offset + (start - part.start);
+                mapping.offset = part.offset.saturating_add(start - part.start);
                 mapping.backing = Backing::File(MappedFile {
                     path: path.display().to_string(),
                     deleted: false,
@@ -327,4 +327,125 @@ fn registers(note: &[u8]) -> Option<Registers> {
         stack_pointer: *all.get(STACK_POINTER)?,
         general: all[..GENERAL].to_vec(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    const HEADER: usize = 64;
+    const SEGMENT: usize = 56;
+    const AT: u64 = 0x7f00_0000_1000;
+
+    fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    /// A core file with a note and one segment, whose memory is `memory`.
+    fn core_file(notes: &[u8], memory: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        bytes.extend(4_u16.to_le_bytes());
+        bytes.extend(62_u16.to_le_bytes());
+        bytes.extend(1_u32.to_le_bytes());
+        for word in [0, HEADER as u64, 0] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(0_u32.to_le_bytes());
+        for half in [HEADER as u16, SEGMENT as u16, 2, 0, 0, 0] {
+            bytes.extend(half.to_le_bytes());
+        }
+        let first = (HEADER + 2 * SEGMENT) as u64;
+        let segments = [
+            (4_u32, first, 0, notes),
+            (1, first + notes.len() as u64, AT, memory),
+        ];
+        for (kind, offset, address, content) in segments {
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend(6_u32.to_le_bytes());
+            let length = content.len() as u64;
+            for word in [offset, address, 0, length, length, 4] {
+                bytes.extend(word.to_le_bytes());
+            }
+        }
+        bytes.extend(notes);
+        bytes.extend(memory);
+        bytes
+    }
+
+    fn note(kind: u32, content: &[u8]) -> Vec<u8> {
+        let mut bytes = 5_u32.to_le_bytes().to_vec();
+        bytes.extend((content.len() as u32).to_le_bytes());
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(b"CORE\0\0\0\0");
+        bytes.extend(content);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    #[test]
+    fn memory_and_mapped_files_are_read() {
+        let mapped = file(b"what lies in the file that was mapped");
+        let mut list = Vec::new();
+        for word in [1, 1, AT + 64, AT + 4096, 5_u64] {
+            list.extend(word.to_le_bytes());
+        }
+        list.extend(mapped.path().to_string_lossy().as_bytes());
+        list.push(0);
+        let written = file(&core_file(&note(0x4649_4c45, &list), &[7; 64]));
+        let core = Core::open(written.path(), None).unwrap();
+        let mut bytes = [0; 4];
+        assert!(core.read(AT + 60, &mut bytes));
+        assert_eq!(bytes, [7; 4]);
+        assert!(
+            core.read(AT + 62, &mut bytes),
+            "across the end of what was kept"
+        );
+        assert_eq!(&bytes, b"\x07\x07li");
+        assert!(!core.read(AT + 2000, &mut bytes), "behind the file's end");
+        for nowhere in [0, AT - 1, u64::MAX - 2] {
+            assert!(!core.read(nowhere, &mut bytes), "{nowhere:#x}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_is_told_from_what_is_none() {
+        let whole = core_file(&[], &[1; 100]);
+        let open = |bytes: &[u8]| Core::open(file(bytes).path(), None).map(drop);
+        assert!(open(&whole).is_ok());
+        assert!(matches!(
+            open(&whole[..whole.len() - 1]),
+            Err(CoreError::Cut { .. })
+        ));
+        assert!(matches!(open(&whole[..100]), Err(CoreError::NoCore { .. })));
+        assert!(matches!(open(b""), Err(CoreError::NoCore { .. })));
+        assert!(matches!(
+            Core::open(Path::new("/nowhere"), None),
+            Err(CoreError::Unreadable { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_read_or_refused(
+            changes in prop::collection::vec((0_usize..400, any::<u8>()), 0..12),
+            address in any::<u64>(),
+        ) {
+            let mut bytes = core_file(&note(0x4649_4c45, &[1; 80]), &[3; 64]);
+            for (at, byte) in changes {
+                if let Some(place) = bytes.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            if let Ok(core) = Core::open(file(&bytes).path(), None) {
+                let mut read = [0; 16];
+                for at in [address, AT, u64::MAX] {
+                    let _ = core.read(at, &mut read);
+                }
+            }
+        }
+    }
 }

@@ -61,12 +61,13 @@ pub(super) fn take(
     );
     let pause = kept.as_ref().map_or(Duration::ZERO, |it| it.stopped);
     let again = kept.map(Kept::end).transpose();
-    let (facts, bytes) = read?;
-    let pause = pause + again?.unwrap_or_default();
     if !target.lives() {
         let doing = "its memory was read";
         return Err(LiveError::Ended { pid, doing }.into());
     }
+    // What was read of a copy that had gone says nothing.
+    let pause = pause + again?.unwrap_or_default();
+    let (facts, bytes) = read?;
     Ok(taken(facts, bytes, pause, started))
 }
 
