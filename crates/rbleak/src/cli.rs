@@ -41,7 +41,7 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Memory over time of a process tree, with a verdict and the time to its limit
     Watch(Box<crate::watch::WatchArgs>),
-    /// Watches a process tree, and takes dumps of the right process when it leaks or memory gets short
+    /// Takes dumps of the right process by itself, when it leaks or memory gets short
     Guard(Box<crate::guard::GuardArgs>),
     /// The verdict on a recorded memory series: plateau, leak, bloat, fragmentation
     Trend(TrendArgs),

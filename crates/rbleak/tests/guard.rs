@@ -109,7 +109,7 @@ fn the_worker_that_leaks_is_captured_and_its_dumps_name_the_line() {
             "--trace",
             "1s",
             "--for",
-            "90s",
+            "240s",
             "--upload",
             "elsewhere",
             "--exec",
@@ -135,7 +135,7 @@ fn the_worker_that_leaks_is_captured_and_its_dumps_name_the_line() {
     let diff = run(&bench, &["diff", "--holders", set]);
     assert_eq!(diff.status, 1, "{}\n{}", diff.stdout, diff.stderr);
     assert!(diff.stdout.contains("growing"), "{}", diff.stdout);
-    assert!(diff.stdout.contains("puma.rb:13"), "{}", diff.stdout);
+    assert!(diff.stdout.contains("puma.rb:17"), "{}", diff.stdout);
     assert!(diff.stdout.contains("$kept"), "{}", diff.stdout);
 
     // The same files lie where they were uploaded, and can be read there.

@@ -4,7 +4,7 @@
 //! [`duty`] decides what is to be done and is pure, [`see`] makes what it
 //! decides upon out of a watch's state. [`taking`] takes dumps, [`upload`] and
 //! [`hook`] carry them on, each at its own pace; [`keep`] has the folders,
-//! [`log`] the events, [`find`] finds a process by its name, and
+//! [`log`] the events, [`mod@find`] finds a process by its name, and
 //! [`mod@document`] words the answer.
 
 mod args;
