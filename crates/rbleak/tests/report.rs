@@ -128,6 +128,7 @@ fn markdown_is_short_enough_for_a_comment() {
     ] {
         assert!(text.contains(words), "no {words} in {text}");
     }
+    insta::assert_snapshot!(text);
     // What GitHub takes.
     assert!(text.len() < 65_536, "{}", text.len());
     assert!(text.lines().count() < 200, "{}", text.lines().count());
