@@ -219,6 +219,15 @@ pub(crate) fn parse_samples(text: &str) -> Option<Vec<RoundSample>> {
         .collect()
 }
 
+/// Finite figures; requests that only rise are seen to by the regression.
+pub(crate) fn is_sane(sample: &RoundSample) -> bool {
+    let optional = [sample.content, sample.malloc_in_use, sample.malloc_free];
+    let all = [sample.live_slots, sample.memsize];
+    all.into_iter()
+        .chain(optional.into_iter().flatten())
+        .all(|figure| figure.is_finite() && figure >= 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

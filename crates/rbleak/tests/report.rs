@@ -128,6 +128,7 @@ fn markdown_is_short_enough_for_a_comment() {
     ] {
         assert!(text.contains(words), "no {words} in {text}");
     }
+    insta::assert_snapshot!(text);
     // What GitHub takes.
     assert!(text.len() < 65_536, "{}", text.len());
     assert!(text.lines().count() < 200, "{}", text.lines().count());
@@ -227,6 +228,36 @@ fn a_run_without_a_leak() {
     assert_eq!(json["verdict"]["verdict"], "no leak");
     assert_eq!(json["findings"], json!([]));
     assert_eq!(bench.run(&["report", "run"]).status, 0);
+}
+
+/// A thousand findings and more endpoints, with long names: what is shown is
+/// bounded, and what is left out is counted.
+#[test]
+fn a_page_of_a_large_run_stays_small() {
+    let bench = Bench::new();
+    let run = recorded(&bench);
+    let path = run.join("report.json");
+    let text = fs::read_to_string(&path).expect("the report");
+    let mut report: Value = serde_json::from_str(&text).expect("JSON");
+    let mut finding = report["findings"][0].clone();
+    finding["holder"] = json!("Deeply::Nested::Holder".repeat(12));
+    let site = finding["sites"][0].clone();
+    finding["sites"] = json!(vec![site; 40]);
+    report["findings"] = json!(vec![finding; 1000]);
+    let endpoint = json!({
+        "endpoint": "/a/rather/long/path".repeat(12), "cause": "nothing",
+        "objects_per_request": { "estimate": 0.0, "low": -0.1, "high": 0.1 },
+        "object_bytes_per_request": { "estimate": 0.0, "low": -1.0, "high": 1.0 },
+    });
+    report["tables"]["endpoints"] = json!({ "rows": vec![endpoint; 5000], "left_out": 7 });
+    fs::write(&path, report.to_string()).expect("a report");
+    let answer = bench.run(&["report", "run"]);
+    assert_eq!(answer.status, 0, "{}", answer.stderr);
+    let page = fs::read_to_string(run.join("report.html")).expect("a page");
+    assert!(page.len() < 3_000_000, "{}", page.len());
+    for words in ["950 more findings", "4607 more rows"] {
+        assert!(page.contains(words), "no {words}");
+    }
 }
 
 #[test]
@@ -345,6 +376,9 @@ fn what_is_no_run_is_refused_in_a_sentence() {
     fs::write(run.join("report.json"), "{").expect("a file");
     refused(&["run"], "cannot use run/report.json");
     fs::remove_file(run.join("report.json")).expect("it was there");
+    let header = "requests,live_slots,memsize_bytes,content_bytes,malloc_in_use_bytes,malloc_free_bytes,traced";
+    fs::write(run.join("samples.csv"), format!("{header}\n0,NaN,1,,,,0\n")).expect("a file");
+    refused(&["run"], "line 2 has figures that no hunt writes");
     fs::write(run.join("samples.csv"), "time,rss\n1,2\n").expect("a file");
     refused(
         &["run"],

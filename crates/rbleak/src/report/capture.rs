@@ -32,7 +32,7 @@ pub(super) fn tell(opened: &Opened, manifest: &Manifest, wish: &Wish) -> Result<
     out.push(heading(
         "retained",
         "What keeps what",
-        "Each object above those that would go with it, as wide as what it keeps. Outlined: where much comes together.",
+        "Each object above those that would go with it, as wide as what it keeps. Marked: where much comes together.",
     ));
     match retained::tree(&opened.folder, wish) {
         Ok(tree) => out.push(Block::Tree(tree)),

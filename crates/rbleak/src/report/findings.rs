@@ -181,11 +181,12 @@ fn generations(data: &Value) -> Option<Bars> {
         [(first, _), .., (last, _)] if last > first => (*first, *last),
         _ => return None,
     };
-    let span = last - first + 1;
+    // Of a file that anybody may have written: nothing overflows.
+    let span = (last - first).saturating_add(1);
     let width = span.div_ceil(MOST_BARS as u64);
     let bars = (0..span.div_ceil(width)).map(|at| {
-        let from = first + at * width;
-        let to = (from + width - 1).min(last);
+        let from = first.saturating_add(at.saturating_mul(width));
+        let to = from.saturating_add(width - 1).min(last);
         let within = born
             .iter()
             .filter(|(generation, _)| (from..=to).contains(generation));
@@ -279,6 +280,9 @@ mod tests {
         assert!(bars.bars.len() <= MOST_BARS);
         assert_eq!(bars.bars.iter().map(|bar| bar.value).sum::<f64>(), 1800.0);
         assert_eq!(bars.bars[0].label, "generations 100 to 114");
+        let far =
+            json!([{ "generation": 0, "objects": 1 }, { "generation": u64::MAX, "objects": 1 }]);
+        assert!(generations(&far).is_some_and(|bars| bars.bars.len() <= MOST_BARS));
         // One generation is no histogram.
         assert!(generations(&json!([{ "generation": 1, "objects": 2 }])).is_none());
     }

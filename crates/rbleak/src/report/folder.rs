@@ -3,13 +3,14 @@
 //! Of a hunt each part may be missing; one that is there and damaged is an
 //! error. Nothing outside the folder is opened.
 
-use crate::run::{MEMORY_FILE, Manifest, MemoryPoint, parse_memory, parse_samples};
+use crate::run::{MEMORY_FILE, Manifest, MemoryPoint, is_sane, parse_memory, parse_samples};
 use anyhow::{Context, Result, bail};
 use rbleak_capture::RecordedRun;
 use rbleak_capture::manifest::MANIFEST_FILE;
 use rbleak_report::Value;
 use rbleak_trend::Rounds;
 use rbleak_trend::recording::{self, ReadOptions, Recording};
+use rbleak_units::Bytes;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -105,6 +106,13 @@ impl HuntRun {
             Some(text) => {
                 let samples = parse_samples(&text)
                     .with_context(|| damaged(&path("samples.csv"), "no samples of a hunt"))?;
+                if let Some(wrong) = samples.iter().position(|sample| !is_sane(sample)) {
+                    bail!(
+                        "cannot use {}: line {} has figures that no hunt writes; hunt again",
+                        path("samples.csv").display(),
+                        wrong + 2
+                    );
+                }
                 let mut rounds = Rounds::default();
                 samples.into_iter().for_each(|sample| rounds.push(sample));
                 Some(rounds)
@@ -157,8 +165,14 @@ fn shown(folder: &Path) -> String {
 /// The text of a small file; `None` where there is none.
 fn text(path: &Path) -> Result<Option<String>> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
+    let read =
+        File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
     match read {
+        Ok(read) if read as u64 > MOST_BYTES => bail!(
+            "cannot use {}: it is larger than {}, and no hunt writes that much; hunt again",
+            path.display(),
+            Bytes(MOST_BYTES)
+        ),
         Ok(_) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),

@@ -290,7 +290,7 @@ impl Teller<'_> {
             "memory",
             "Memory",
             &format!(
-                "A dot for each sample, right after full collections; the Theil–Sen line through those that are judged, and how far the interval of its slope lets it turn.{of}"
+                "Samples right after full collections; the Theil–Sen line through those that are judged, and how far the interval of its slope lets it turn.{of}"
             ),
         ));
         if self.run.rounds.is_none() {
@@ -307,7 +307,7 @@ impl Teller<'_> {
         out.push(heading(
             "retained",
             "What keeps what",
-            "Each object above those that would go with it, as wide as what it keeps. Outlined: where much comes together.",
+            "Each object above those that would go with it, as wide as what it keeps. Marked: where much comes together.",
         ));
         if self.run.manifest.dumps.is_empty() {
             out.note(Note::plain(

@@ -61,7 +61,8 @@ pub(super) fn endpoints(tables: &Value, wish: &Wish) -> Option<Grid> {
             key: "endpoints".to_owned(),
             title: None,
             columns,
-            left_out: all.len() - rows.len() + count(&tables["endpoints"]["left_out"]) as usize,
+            left_out: (all.len() - rows.len())
+                .saturating_add(count(&tables["endpoints"]["left_out"]) as usize),
             rows,
         },
         measures,

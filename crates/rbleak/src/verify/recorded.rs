@@ -2,7 +2,7 @@
 //! says of the verdict and of who held what.
 
 use crate::rates::cause_of_name;
-use crate::run::{Manifest, parse_samples};
+use crate::run::{Manifest, is_sane, parse_samples};
 use anyhow::{Context, Result, bail};
 use rbleak_capture::RecordedRun;
 use rbleak_report::Value;
@@ -102,15 +102,6 @@ impl Recorded {
             _ => "request",
         }
     }
-}
-
-/// Finite figures; requests that only rise are seen to by the regression.
-fn is_sane(sample: &rbleak_trend::RoundSample) -> bool {
-    let optional = [sample.content, sample.malloc_in_use, sample.malloc_free];
-    let all = [sample.live_slots, sample.memsize];
-    all.into_iter()
-        .chain(optional.into_iter().flatten())
-        .all(|figure| figure.is_finite() && figure >= 0.0)
 }
 
 fn text(path: &Path) -> Result<String> {
