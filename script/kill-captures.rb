@@ -15,7 +15,7 @@ TARGET = <<~RUBY
 RUBY
 
 Dir.mktmpdir do |folder|
-  targets = [["agent", [RBLEAK, "agent", "--dir", folder, "--", "ruby"]], ["inject", ["ruby"]]].map do |via, command|
+  targets = [["agent", [RBLEAK, "agent", "--dir", folder, "--", "ruby"]], ["inject", ["ruby"]], ["snapshot", ["ruby"]]].map do |via, command|
     input, output = IO.pipe
     pid = spawn(*command, "-e", TARGET, out: output)
     abort "the target did not start" unless input.gets == "up\n"
@@ -24,10 +24,11 @@ Dir.mktmpdir do |folder|
   at_exit { targets.each { |_, pid| Process.kill(:KILL, pid) rescue nil } }
   finished = 0
   TIMES.times do |index|
-    via, pid = targets[index % 2]
+    via, pid = targets[index % targets.size]
     out = File.join(folder, index.to_s)
-    # Not --via: an agent that was injected by one that was killed is there still.
-    rbleak = spawn(RBLEAK, "capture", "-q", "-o", out, pid.to_s, out: File::NULL, err: File::NULL)
+    # Not --via inject: an agent that was injected by one that was killed is there still.
+    more = via == "snapshot" ? ["--via", via] : []
+    rbleak = spawn(RBLEAK, "capture", "-q", *more, "-o", out, pid.to_s, out: File::NULL, err: File::NULL)
     sleep rand * 0.25
     Process.kill(:KILL, rbleak)
     finished += 1 if Process.wait2(rbleak).last.success?
@@ -37,9 +38,15 @@ Dir.mktmpdir do |folder|
   targets.each do |via, pid|
     done = 20.times.any? do |attempt|
       sleep 0.5 if attempt.positive?
-      system(RBLEAK, "capture", "-q", "-o", File.join(folder, "#{via}-#{attempt}"), pid.to_s, out: File::NULL)
+      more = via == "snapshot" ? ["--via", via] : []
+      system(RBLEAK, "capture", "-q", *more, "-o", File.join(folder, "#{via}-#{attempt}"), pid.to_s, out: File::NULL)
     end
     abort "no capture by #{via} works any more" unless done
+    left = 100.times.none? do
+      sleep 0.1
+      File.read("/proc/#{pid}/task/#{pid}/children").strip.empty?
+    end
+    abort "a copy of the Ruby captured by #{via} is left" if left
   end
-  puts "#{TIMES} kills: both Rubies live, and a later capture of each works (#{finished} captures were done before they were killed)"
+  puts "#{TIMES} kills: all Rubies live, no copy is left, and a later capture of each works (#{finished} captures were done before they were killed)"
 end
