@@ -337,6 +337,65 @@ mod tests {
     }
 
     #[test]
+    fn what_has_a_picture_is_said_in_lines() {
+        use crate::figures::{Path, PathStep, Quantity, Source, SourceLine, TreeNode};
+        let mut document = Document::new("t");
+        document.push(Block::Heading(Heading {
+            key: "findings".into(),
+            title: "Findings".into(),
+            lead: String::new(),
+        }));
+        let step = |node: &str| PathStep {
+            edge: None,
+            node: node.into(),
+        };
+        let line = |number, text: &str| SourceLine {
+            number,
+            text: text.into(),
+            is_meant: number == 10,
+        };
+        document.push(Block::Cards(vec![Card {
+            finding: Finding {
+                title: "A".into(),
+                summary: "grows".into(),
+                sections: vec![],
+                data: json!({}),
+            },
+            figure: String::new(),
+            share: None,
+            pictures: vec![
+                Picture::Path(Path {
+                    label: "held by".into(),
+                    steps: vec![step("A"), step("String")],
+                }),
+                Picture::Source(Source {
+                    label: "source".into(),
+                    place: "a.rb:10".into(),
+                    lines: vec![line(9, "x"), line(10, "y")],
+                }),
+            ],
+        }]));
+        document.push(Block::Tree(Tree {
+            key: "t".into(),
+            title: "what keeps what".into(),
+            quantity: Quantity::Bytes,
+            nodes: vec![TreeNode {
+                depth: 0,
+                label: "all".into(),
+                size: 10.0,
+                own: 0.0,
+                is_marked: false,
+                data: json!({}),
+            }],
+            left_out: 3,
+        }));
+        assert_eq!(
+            to_text(&document, &PLAIN),
+            "  Findings\n\n  1  A  grows\n     held by        A → String\n     source            9 │ x\n                    > 10 │ y\n\n  what keeps what\n   10 B  all\n   … 3 more\n"
+        );
+    }
+
+    #[test]
     fn columns_line_up_and_what_is_left_out_is_said() {
         let mut document = Document::new("t");
         let column = |heading: &str, align| Column {

@@ -9,7 +9,7 @@ use std::fmt::Write;
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 66.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 28.0;
 const TOP: f64 = 10.0;
 const BELOW: f64 = 28.0;
 /// Gaps between marks of an axis, about.
