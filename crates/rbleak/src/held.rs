@@ -233,7 +233,9 @@ pub(crate) fn held(evidence: &Evidence, want_growers: bool) -> Result<Held> {
     }
     let first_seen = first_seen(&found);
     let agent = evidence.agent_directory.clone();
-    let is_tool_file = move |file: &str| Path::new(file).starts_with(&agent);
+    // Where none came in, all paths would begin with none.
+    let is_there = !agent.as_os_str().is_empty();
+    let is_tool_file = move |file: &str| is_there && Path::new(file).starts_with(&agent);
     let input = TraceInput {
         heaps: &evidence.heaps,
         first_seen: &first_seen,

@@ -278,6 +278,27 @@ fn names_are_those_that_the_agent_would_write() {
     assert!(places.any(|place| place.starts_with("-e:")), "{names}");
 }
 
+#[test]
+fn snapshots_of_a_leak_name_it() {
+    let bench = Bench::new();
+    let code = "$stdout.sync = true
+        class Visit; def initialize(i); @page = \"page #{i}\"; end; end
+        LEAK = []
+        Thread.new { loop { 20.times { |i| LEAK << Visit.new(i) }; sleep 0.01 } }
+        puts 'up'
+        sleep";
+    let ruby = Live::plain(code);
+    let arguments = ["--count", "3", "--every", "500ms", "-o", "run"];
+    let json = captured(
+        &bench,
+        &[&["--via", "snapshot", &ruby.text()], &arguments[..]].concat(),
+    );
+    assert_eq!(rows(&json).len(), 3, "{json:#}");
+    let told = run(&bench, &["diff", "--holders", "run"]);
+    assert_eq!(told.status, 1, "{}\n{}", told.stdout, told.stderr);
+    assert!(told.stdout.contains("LEAK"), "{}", told.stdout);
+}
+
 /// `gcore` of gdb writes what the kernel would.
 fn gcore(bench: &Bench, pid: u32) -> PathBuf {
     needs("gdb");
@@ -470,7 +491,12 @@ fn begun(bench: &Bench, ruby: &Live, out: &str) -> std::process::Child {
     .stderr(Stdio::piped())
     .spawn()
     .expect("rbleak starts");
-    until("a copy", || !children(ruby.pid()).is_empty());
+    // Kept by the helper: the process itself has been let go on.
+    until("a copy", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", ruby.pid()));
+        let goes_on = status.is_ok_and(|it| it.contains("TracerPid:\t0"));
+        !children(ruby.pid()).is_empty() && goes_on
+    });
     capture
 }
 

@@ -16,17 +16,23 @@ use super::{InjectError, raw, refuse_traced, symbols};
 use crate::memory::Registers;
 use crate::{Pid, procfs};
 
-/// Calls the kernel; whoever goes on behind that for itself ends.
+/// Calls the kernel. A copy that goes on behind that for itself ends; the process
+/// never does, unless its tracer was killed at that very moment: then it fails
+/// where everybody sees it.
 ///
 /// ```text
 ///       syscall
+///       test rax, rax
+///       jz over
+///       int3
 /// over: mov eax, 231    exit_group
 ///       xor edi, edi
 ///       syscall
 ///       jmp over
 /// ```
-const CODE: [u8; 13] = [
-    0x0f, 0x05, 0xb8, 0xe7, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05, 0xeb, 0xf5,
+const CODE: [u8; 19] = [
+    0x0f, 0x05, 0x48, 0x85, 0xc0, 0x74, 0x01, 0xcc, 0xb8, 0xe7, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05,
+    0xeb, 0xf5,
 ];
 const PAGE: u64 = 4096;
 /// A copy that was killed for want of memory may take a while.

@@ -159,7 +159,9 @@ fn holders(args: &DiffArgs, heaps: Vec<Heap>, filter: &Filter) -> Result<Holders
 /// Where rbleak's agent lay, if the dump is one of a run: what was allocated
 /// there is no finding.
 pub(super) fn agent_directory(dump: &Path) -> Option<PathBuf> {
-    Some(RecordedRun::manifest_beside(dump)?.app.agent_directory)
+    let folder = RecordedRun::manifest_beside(dump)?.app.agent_directory;
+    // None came into a process of which there are snapshots.
+    (!folder.as_os_str().is_empty()).then_some(folder)
 }
 
 /// Refuses what would lose data or cannot work, before anything is read.
