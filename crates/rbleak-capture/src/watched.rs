@@ -4,6 +4,7 @@
 //! to be waited for.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -154,10 +155,13 @@ impl Glances {
                 directory,
                 connected,
             } => {
-                if !connected.contains_key(&pid) {
-                    connected.insert(pid, Agent::connect(&directory.socket(pid)).ok()?);
-                }
-                match connected.get_mut(&pid)?.glance(&self.interrupt) {
+                let agent = match connected.entry(pid) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(free) => {
+                        free.insert(Agent::connect(&directory.socket(pid)).ok()?)
+                    }
+                };
+                match agent.glance(&self.interrupt) {
                     Ok(glance) => Some(glance),
                     // It could not this time; the connection is in step.
                     Err(Fault::Refused(_)) => None,

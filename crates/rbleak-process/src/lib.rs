@@ -5,7 +5,7 @@
 //! comes in two parts: `parse`, pure, from text to values, and `read`, thin,
 //! which opens the file and names the process in its errors. This crate knows
 //! neither Ruby's heap nor reports; it starts, stops and signals nothing, but for
-//! [`inject`], which has a Ruby evaluate a piece of code.
+//! [`inject`], which has a Ruby evaluate a piece of code, or a process copied.
 //!
 //! What the kernel says of a process is trusted over what the environment of
 //! the process says: a library that failed to preload is in the environment,
