@@ -164,7 +164,11 @@ fn a_program_that_only_looks_like_ruby_is_refused() {
     copy_program(Path::new("/bin/sleep"), &fake);
     let mut process = Command::new(&fake).arg("60").spawn().expect("it starts");
     let pid = process.id().to_string();
-    let is_it = || std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == fake);
+    // Its link is there before its program is mapped.
+    let path = fake.to_str().expect("UTF-8");
+    let is_it = || {
+        std::fs::read_to_string(format!("/proc/{pid}/maps")).is_ok_and(|maps| maps.contains(path))
+    };
     until("it to run", is_it);
     let told = run(&bench, &["capture", &pid, "-o", "out"]);
     process.kill().expect("killed");
