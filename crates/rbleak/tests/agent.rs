@@ -116,7 +116,7 @@ fn what_cannot_be_done_is_refused() {
 fn a_watch_asks_the_agent_that_is_there() {
     let bench = Bench::new();
     let code = "$stdout.sync = true; puts 'up'; $k = []
-        loop { 100.times { $k << 'x' * 8000 }; sleep 0.02 }";
+        loop { 20.times { $k << 'x' * 2000 }; sleep 0.02 }";
     let ruby = Live::with_agent(&bench, code);
     let pid = ruby.text();
     let watch = ["watch", &pid, "--every", "100ms", "--gc-every", "150ms"];

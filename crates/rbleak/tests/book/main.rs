@@ -20,10 +20,11 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// What fences may say: what is written by people, and `console`, which is run.
-const LANGUAGES: [&str; 8] = [
+const LANGUAGES: [&str; 9] = [
     "console",
     "sh",
     "ruby",
+    "ini",
     "yaml",
     "dockerfile",
     "toml",
