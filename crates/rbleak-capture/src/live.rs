@@ -164,6 +164,16 @@ pub struct CopyTaken {
     pub elapsed: Duration,
 }
 
+/// What a look for an agent has found.
+enum Look {
+    Found(Box<Session>),
+    Nobody,
+    /// One that hung up on us: a guest that was about to leave, or one that speaks to
+    /// another client, whose word of that is lost when it hangs up before it has
+    /// read ours.
+    Closed,
+}
+
 /// A connected process.
 #[derive(Debug)]
 pub struct Session {
@@ -182,29 +192,36 @@ impl Session {
     pub fn find(pid: Pid, interrupt: &Interrupt) -> Result<Option<Session>, LiveError> {
         let since = Instant::now();
         loop {
-            match Session::look(pid, interrupt) {
-                Err(LiveError::Refused { .. })
-                    if since.elapsed() < BUSY && !interrupt.is_requested() =>
-                {
-                    std::thread::sleep(ASK_AGAIN);
-                }
-                found => return found,
+            let found = Session::look(pid, interrupt);
+            let is_busy = match &found {
+                Ok(Look::Closed) | Err(LiveError::Refused { .. }) => true,
+                Ok(Look::Nobody | Look::Found(_)) | Err(_) => false,
+            };
+            if !is_busy || since.elapsed() >= BUSY || interrupt.is_requested() {
+                return found.map(|look| match look {
+                    Look::Found(session) => Some(*session),
+                    Look::Nobody | Look::Closed => None,
+                });
             }
+            std::thread::sleep(ASK_AGAIN);
         }
     }
 
-    fn look(pid: Pid, interrupt: &Interrupt) -> Result<Option<Session>, LiveError> {
+    fn look(pid: Pid, interrupt: &Interrupt) -> Result<Look, LiveError> {
+        let mut look = Look::Nobody;
         // What must not be looked at is told by whoever looks next.
         let sockets = local_sockets::read(pid).unwrap_or_default();
         let agents = sockets.iter().filter(|socket| is_agents(&socket.path));
         for path in agents.map(|socket| &socket.path) {
-            if let Some(connection) = connect(pid, path)
-                && let Some(session) = Session::greet(pid, connection, interrupt)?
-            {
-                return Ok(Some(session));
+            let Some(connection) = connect(pid, path) else {
+                continue;
+            };
+            match Session::greet(pid, connection, interrupt)? {
+                Some(session) => return Ok(Look::Found(Box::new(session))),
+                None => look = Look::Closed,
             }
         }
-        Ok(None)
+        Ok(look)
     }
 
     /// Connects to one under a name that is known; `None` if nobody listens.
