@@ -74,6 +74,8 @@ const Icicle = (() => {
 
     const paint = () => {
       const wide = plane.clientWidth || place.clientWidth;
+      /* Who looks at a node goes on looking at it, in a window of another size, too. */
+      const looked = nodes.find((node) => buttons.get(node) === document.activeElement);
       plane.replaceChildren();
       buttons = new Map();
       /* What is above the top stands over it, so that there is a way back. */
@@ -95,6 +97,7 @@ const Icicle = (() => {
         return button;
       }), element('span', top.label));
       tell(top);
+      if (looked) (buttons.get(looked) ?? buttons.get(top))?.focus({ preventScroll: true });
     };
 
     const zoom = (node, keepFocus) => {
