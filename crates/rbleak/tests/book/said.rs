@@ -22,7 +22,8 @@ const MEASURES: [&str; 6] = ["hunt", "verify", "watch", "capture", "doctor", "de
 static VERSIONS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?P<name>Ruby|ruby|Rack|Rails|glibc|Puma|rbleak) v?\d+(\.\d+)+(p\d+)?")
 });
-static TIMES: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(-\d+)?"));
+static TIMES: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d([-.]\d+)?"));
 static ADVISORIES: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d+ of \d{4}-\d\d-\d\d \([^)]*\)"));
 /// A number with what belongs to it, or what looks like one and has to be equal.
 static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
