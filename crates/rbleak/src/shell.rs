@@ -1,7 +1,8 @@
 //! The only place that writes to the terminal: data to stdout, progress and
 //! errors to stderr.
 
-use crate::cli::{Format, HuntFormat};
+use crate::cli::Format;
+use crate::hunt::args::HuntFormat;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use rbleak_report::{

@@ -1,6 +1,7 @@
 //! An audit: where the lockfile and the advisories lie, how the latter are
 //! updated, and the answer as a document.
 
+pub(crate) mod args;
 pub(crate) mod data;
 pub(crate) mod document;
 pub(crate) mod locate;

@@ -1,9 +1,9 @@
 //! `rbleak audit`: gems and Rubies known to leak.
 
+use crate::audit::args::{AuditArgs, AuditFormat};
 use crate::audit::data::Data;
 use crate::audit::document::{Told, document};
 use crate::audit::{ignores, locate, place, update};
-use crate::cli::{AuditArgs, AuditFormat};
 use crate::exit::ExitStatus;
 use crate::shell;
 use anyhow::{Context, Result, bail};

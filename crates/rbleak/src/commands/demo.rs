@@ -5,10 +5,11 @@
 //! same way from the statistics on, and the output says so.
 
 use super::hunt::{Conclusion, hunt, status_of};
-use crate::cli::{DemoArgs, HuntArgs};
+use crate::cli::Format;
 use crate::derailed::Defaults;
 use crate::exit::ExitStatus;
 use crate::held::Evidence;
+use crate::hunt::args::HuntArgs;
 use crate::hunt::diagnose::diagnose;
 use crate::hunt::document::{Told, document};
 use crate::hunt::plan::Plan;
@@ -16,6 +17,7 @@ use crate::run::{Manifest, parse_samples};
 use crate::shell;
 use crate::sources::Sources;
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use clap::Parser;
 use rbleak_heap::{Heap, Names, ReadOptions};
 use rbleak_report::Note;
@@ -42,6 +44,20 @@ const DUMPS: &[(&str, &[u8])] = &[
     ("B", include_bytes!("../../recorded/B.ndjson.zst")),
     ("C", include_bytes!("../../recorded/C.ndjson.zst")),
 ];
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 the leak was found, 2 failure, 3 it was not found.")]
+pub(crate) struct DemoArgs {
+    /// Analyse the dumps that rbleak carries even where there is a Ruby
+    #[arg(long)]
+    pub(crate) recorded: bool,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// No progress on stderr
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs) -> Result<ExitStatus> {

@@ -1,7 +1,7 @@
 //! `rbleak doctor`: allocator and settings as a running Ruby really has them.
 
 use crate::audit::summary;
-use crate::cli::DoctorArgs;
+use crate::doctor::args::DoctorArgs;
 use crate::doctor::document::document;
 use crate::doctor::findings::findings;
 use crate::doctor::look::look;
@@ -31,8 +31,8 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitStatus> {
     let leaks = looked.ruby.as_deref().and_then(summary::ruby);
     shell::show(
         &document(&looked, leaks, &findings),
-        args.format,
-        args.output.as_deref(),
+        args.output.format,
+        args.output.file.as_deref(),
     )?;
     Ok(match findings.is_empty() || !args.strict {
         true => ExitStatus::Clean,

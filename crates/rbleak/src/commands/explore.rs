@@ -2,8 +2,8 @@
 
 use super::diff::report_issues;
 use super::one::One;
-use crate::cli::ExploreArgs;
 use crate::exit::ExitStatus;
+use crate::explore::ExploreArgs;
 use crate::explore::{App, Look, Model, is_terminal, run as show};
 use crate::inputs::{self, Which};
 use crate::memory;
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ExploreArgs) -> Result<ExitStatus> {
     };
     let one = One {
         dump: &args.dump,
-        names: args.names.as_deref(),
+        names: args.reading.names.as_deref(),
         output: None,
     };
     if one.is_stdin() {
@@ -38,9 +38,9 @@ pub(crate) fn run(args: &ExploreArgs) -> Result<ExitStatus> {
     progress.say(format!("reading {}", args.dump.display()));
     let names = one.read_names()?;
     let wanted = [(args.dump.as_path(), true)];
-    let memory = memory::allow(args.memory, Analysis::Dominators, &wanted)?;
+    let memory = memory::allow(args.reading.memory, Analysis::Dominators, &wanted)?;
     let heap = Heap::open_within(&args.dump, &ReadOptions::default(), &memory)
-        .map_err(|error| memory::told(args.memory, error))?;
+        .map_err(|error| memory::told(args.reading.memory, error))?;
     if heap.is_partial() {
         bail!(
             "{} lists no roots, so that nothing can be said to keep anything: take a whole dump, without since:",

@@ -1,9 +1,9 @@
 //! `rbleak hunt`: boot and drive an app, decide, name what leaks.
 
 use crate::audit::summary;
-use crate::cli::HuntArgs;
 use crate::derailed::Defaults;
 use crate::exit::ExitStatus;
+use crate::hunt::args::HuntArgs;
 use crate::hunt::budget::{Budget, Kept};
 use crate::hunt::diagnose::diagnose;
 use crate::hunt::document::{RunLine, Told, document};

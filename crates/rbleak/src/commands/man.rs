@@ -1,15 +1,33 @@
 //! `rbleak man`: man pages, made of the definition of the command line: one of
 //! rbleak and one of each command.
 
-use crate::cli::{Cli, ManArgs};
+use crate::cli::{Cli, WRITTEN_EXIT_CODES};
 use crate::exit::ExitStatus;
 use crate::files::write_for_all;
 use crate::shell;
 use anyhow::{Context, Result, bail};
-use clap::{Command, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 use clap_mangen::Man;
 use roff::{Roff, roman};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(after_help = WRITTEN_EXIT_CODES, after_long_help = MAN_HELP)]
+pub(crate) struct ManArgs {
+    /// The command that the page is of [default: rbleak itself]
+    #[arg(value_name = "COMMAND", conflicts_with = "dir")]
+    pub(crate) of: Option<String>,
+    /// Write all pages into DIR: rbleak.1, rbleak-hunt.1 and so on
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+const MAN_HELP: &str = "\
+Examples:
+  rbleak man hunt | man -l -
+  rbleak man --dir ~/.local/share/man/man1
+
+Exit codes: 0 written, 2 wrong use or failure.";
 
 /// Runs the command.
 pub(crate) fn run(args: &ManArgs) -> Result<ExitStatus> {

@@ -1,11 +1,12 @@
 //! `rbleak trend`: the verdict on recorded memory.
 
-use crate::cli::{TrendArgs, UnitArg};
+use crate::cli::Output;
 use crate::exit::ExitStatus;
 use crate::inputs;
 use crate::shell;
 use crate::verdicts::{Judged, blocks, status_of};
 use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
 use rbleak_report::{Block, Document, Note, to_svg};
 use rbleak_trend::recording::{self, ReadOptions, Recording, Unit};
 use rbleak_trend::{Settings, judge};
@@ -13,6 +14,59 @@ use rbleak_units::Bytes;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+
+/// The unit of memory columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnitArg {
+    /// Bytes
+    B,
+    /// 1 024 bytes
+    Kb,
+    /// 1 024 kB
+    Mb,
+    /// 1 024 MB
+    Gb,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = TREND_EXIT_CODES, after_long_help = TREND_HELP)]
+pub(crate) struct TrendArgs {
+    /// Recordings: rbleak's own, CSV, bare numbers, Prometheus JSON, or - for stdin
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Unit of memory columns [default: as the header says; bare numbers: mb]
+    #[arg(long, value_enum, value_name = "UNIT")]
+    pub(crate) unit: Option<UnitArg>,
+    /// Seconds between bare numbers
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    pub(crate) every: f64,
+    /// Memory that the process may have, such as 512MB: when will it be reached
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) limit: Option<String>,
+    /// Write a chart to FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+const TREND_EXIT_CODES: &str =
+    "Exit codes: 0 no leak, 1 leak, 2 wrong use or failure, 3 inconclusive.";
+
+const TREND_HELP: &str = "\
+Examples:
+  rbleak trend memory.csv                        a column time and one rss_kb, RSS (MB), …
+  rbleak trend tmp/*-memory-*-times.txt          derailed's: MB, every 5 s
+  rbleak trend --limit 512MB memory.csv          when will the limit be reached
+  curl …/api/v1/query_range?query=… | rbleak trend -
+
+Sixty samples or more are recommended, twelve are the least. The verdict is a
+heuristic on the shape of the series; its confidence is how often such verdicts
+were right on labelled series.
+
+Exit codes: 0 no leak, 1 leak, 2 wrong use or failure, 3 inconclusive: too few
+samples, still warming up, or a leak is not ruled out.";
 
 /// Runs the command.
 pub(crate) fn run(args: &TrendArgs) -> Result<ExitStatus> {
@@ -48,7 +102,7 @@ pub(crate) fn run(args: &TrendArgs) -> Result<ExitStatus> {
     if let Some(path) = &args.svg {
         write_svg(path, &document, &caption(&document))?;
     }
-    shell::show(&document, args.format, args.output.as_deref())?;
+    shell::show(&document, args.output.format, args.output.file.as_deref())?;
     Ok(status_of(&judged))
 }
 
@@ -58,11 +112,11 @@ fn check(args: &TrendArgs) -> Result<()> {
     if args.files.iter().filter(|file| *file == stdin).count() > 1 {
         bail!("- (stdin) can be one of the recordings only: give files for the others");
     }
-    for (flag, output) in [("--output", &args.output), ("--svg", &args.svg)] {
+    for (flag, output) in [("--output", &args.output.file), ("--svg", &args.svg)] {
         let inputs = args.files.iter().map(PathBuf::as_path);
         inputs::spare(inputs, flag, output.as_deref())?;
     }
-    if args.output.is_some() && args.output == args.svg {
+    if args.output.file.is_some() && args.output.file == args.svg {
         bail!("--output and --svg name the same file: give two names");
     }
     Ok(())

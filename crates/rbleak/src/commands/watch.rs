@@ -46,10 +46,10 @@ fn refuse(args: &WatchArgs) -> Result<()> {
     if args.pid.is_some() && args.directory.is_some() {
         bail!("--directory is for a command that rbleak starts: give it behind --");
     }
-    if args.output.is_some() && args.output == args.svg {
+    if args.output.file.is_some() && args.output.file == args.svg {
         bail!("--output and --svg name the same file: give two names");
     }
-    for path in args.output.iter().chain(&args.svg) {
+    for path in args.output.file.iter().chain(&args.svg) {
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
@@ -161,7 +161,8 @@ impl<'a> Watch<'a> {
     /// Samples until something ends it; why it did.
     fn go_on(&mut self) -> Result<String> {
         let args = self.args;
-        let has_lines = !args.quiet && (args.format == Format::Text || args.output.is_some());
+        let has_lines =
+            !args.quiet && (args.output.format == Format::Text || args.output.file.is_some());
         let mut screen = match has_lines && !args.plain && is_terminal() {
             true => Some(
                 Screen::open(self.about.target.clone(), is_colored())
@@ -339,7 +340,11 @@ impl<'a> Watch<'a> {
         if let Some(path) = &self.args.svg {
             write_svg(path, &document, &caption(&document))?;
         }
-        shell::show(&document, self.args.format, self.args.output.as_deref())?;
+        shell::show(
+            &document,
+            self.args.output.format,
+            self.args.output.file.as_deref(),
+        )?;
         Ok(status)
     }
 }

@@ -5,6 +5,7 @@
 //! signals. Only the last knows a terminal; the state is a value that tests
 //! press keys on.
 
+mod args;
 mod list;
 mod model;
 mod state;
@@ -14,6 +15,7 @@ mod tests;
 mod tree;
 mod view;
 
+pub(crate) use args::ExploreArgs;
 pub(crate) use model::Model;
 pub(crate) use state::App;
 pub(crate) use terminal::{is_terminal, run};

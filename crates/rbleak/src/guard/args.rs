@@ -1,7 +1,7 @@
 //! What may be written after `rbleak guard`.
 
 use crate::capture::Via;
-use crate::cli::Format;
+use crate::cli::Output;
 use crate::watch::{duration, every};
 use clap::Args;
 use rbleak_units::Bytes;
@@ -94,12 +94,8 @@ pub(crate) struct GuardArgs {
     /// Time to finish after SIGTERM, for a dump under way, uploads and the command
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = duration, help_heading = "Output")]
     pub(crate) grace: Duration,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
-    pub(crate) format: Format,
-    /// Write the answer to FILE
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) output: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Output")]
+    pub(crate) output: Output,
     /// No lines on stderr about what happens
     #[arg(short, long, help_heading = "Output")]
     pub(crate) quiet: bool,

@@ -1,7 +1,7 @@
 //! The command line that does a hunt again, kept with its run. Values of headers
 //! and bodies may be secret: a `…` stands in their place.
 
-use crate::cli::{HuntArgs, PathsFrom};
+use super::args::{HuntArgs, PathsFrom};
 use crate::derailed::Defaults;
 
 /// The words of the command; what derailed's variables said is said by flags.

@@ -6,6 +6,7 @@
 //! The diagnosis knows only what was recorded, so that a recorded run (the
 //! demo without a Ruby) takes the same way as a live one.
 
+pub(crate) mod args;
 pub(crate) mod budget;
 pub(crate) mod command_line;
 pub(crate) mod diagnose;

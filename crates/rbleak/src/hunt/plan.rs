@@ -1,10 +1,10 @@
 //! From flags and derailed's variables to what will be done, or to one
 //! sentence that says why it cannot.
 
+use super::args::{HuntArgs, PathsFrom};
 use super::budget::Budget;
 use super::command_line;
 use super::traffic::Traffic;
-use crate::cli::{HuntArgs, PathsFrom};
 use crate::derailed::Defaults;
 use anyhow::{Context, Result, anyhow, bail};
 use rbleak_capture::{Mode, Request};

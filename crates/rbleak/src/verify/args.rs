@@ -1,6 +1,6 @@
 //! The flags of `verify`.
 
-use crate::cli::HuntArgs;
+use crate::hunt::args::HuntArgs;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! What may be written after `rbleak watch`.
 
-use crate::cli::Format;
+use crate::cli::Output;
 use clap::Args;
 use rbleak_units::Bytes;
 use std::net::SocketAddr;
@@ -79,12 +79,8 @@ pub(crate) struct WatchArgs {
     /// Lines in place of a screen, on a terminal too
     #[arg(long, help_heading = "Output")]
     pub(crate) plain: bool,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
-    pub(crate) format: Format,
-    /// Write the answer to FILE
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) output: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Output")]
+    pub(crate) output: Output,
     /// Neither screen nor lines, only the answer
     #[arg(short, long, help_heading = "Output")]
     pub(crate) quiet: bool,

@@ -53,7 +53,11 @@ impl Guard<'_> {
             self.carry_on_until(since + grace);
         }
         let (document, status) = document(&self.sets, std::mem::take(&mut self.about));
-        shell::show(&document, self.args.format, self.args.output.as_deref())?;
+        shell::show(
+            &document,
+            self.args.output.format,
+            self.args.output.file.as_deref(),
+        )?;
         Ok(status)
     }
 

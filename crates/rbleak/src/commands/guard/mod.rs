@@ -50,7 +50,7 @@ pub(crate) fn run(args: &GuardArgs) -> Result<ExitStatus> {
 
 /// Refuses what could not be answered at the end.
 fn refuse(args: &GuardArgs) -> Result<()> {
-    if let Some(path) = &args.output {
+    if let Some(path) = &args.output.file {
         let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
         if path.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
             bail!(

@@ -1,14 +1,17 @@
 //! `rbleak summary`: what a heap is made of, in tables that add up to it.
 
+mod args;
 mod tables;
+
+pub(crate) use args::SummaryArgs;
 
 use super::diff::{percent, report_issues};
 use super::one::{One, rows_at_most};
-use crate::cli::{SummaryArgs, SummaryTable};
 use crate::exit::ExitStatus;
 use crate::inputs::{self, Which};
 use crate::shell;
 use anyhow::{Result, bail};
+use args::SummaryTable;
 use rbleak_heap::graph::Count;
 use rbleak_heap::summary::{Content, ModuleKind, Slots, Strings, Summary};
 use rbleak_heap::{Detail, GroupBy, Heap, Names, ObjectType, ReadOptions};
@@ -26,7 +29,7 @@ pub(crate) fn run(args: &SummaryArgs) -> Result<ExitStatus> {
     let one = One {
         dump: &args.dump,
         names: args.names.as_deref(),
-        output: args.output.as_deref(),
+        output: args.output.file.as_deref(),
     };
     one.check()?;
     if args.show_values && one.is_stdin() {
@@ -57,7 +60,7 @@ pub(crate) fn run(args: &SummaryArgs) -> Result<ExitStatus> {
     };
     let mut document = teller.document(&slots);
     super::partial::mark(&mut document, std::slice::from_ref(&heap));
-    shell::show(&document, args.format, args.output.as_deref())?;
+    shell::show(&document, args.output.format, args.output.file.as_deref())?;
     Ok(ExitStatus::Clean)
 }
 

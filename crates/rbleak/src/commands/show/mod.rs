@@ -1,8 +1,11 @@
 //! `rbleak show`: everything that a dump tells of one object.
 
+mod args;
+
+pub(crate) use args::ShowArgs;
+
 use super::diff::{column, percent, report_issues};
 use super::one::{One, place, rows_at_most, share};
-use crate::cli::ShowArgs;
 use crate::exit::ExitStatus;
 use crate::inputs::{self, Which};
 use crate::memory;
@@ -30,8 +33,8 @@ pub(crate) fn run(args: &ShowArgs) -> Result<ExitStatus> {
     };
     let one = One {
         dump: &args.dump,
-        names: args.names.as_deref(),
-        output: args.output.as_deref(),
+        names: args.reading.names.as_deref(),
+        output: args.output.file.as_deref(),
     };
     one.check()?;
     let names = one.read_names()?;
@@ -42,9 +45,9 @@ pub(crate) fn run(args: &ShowArgs) -> Result<ExitStatus> {
         Detail::read(stdin(), "standard input", &options, addresses)?
     } else {
         let wanted = [(args.dump.as_path(), true)];
-        let memory = memory::allow(args.memory, Analysis::Dominators, &wanted)?;
+        let memory = memory::allow(args.reading.memory, Analysis::Dominators, &wanted)?;
         let heap = Heap::open_within(&args.dump, &options, &memory)
-            .map_err(|error| memory::told(args.memory, error))?;
+            .map_err(|error| memory::told(args.reading.memory, error))?;
         (heap, BTreeMap::new())
     };
     report_issues(&heap);
@@ -70,7 +73,7 @@ pub(crate) fn run(args: &ShowArgs) -> Result<ExitStatus> {
     let path = Paths::new(&heap, &names).to(id);
     let mut document = teller.document(path.as_ref());
     super::partial::mark(&mut document, std::slice::from_ref(&heap));
-    shell::show(&document, args.format, args.output.as_deref())?;
+    shell::show(&document, args.output.format, args.output.file.as_deref())?;
     Ok(ExitStatus::Clean)
 }
 

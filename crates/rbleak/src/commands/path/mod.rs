@@ -1,6 +1,9 @@
 //! `rbleak path`: why an object, or a kind of object, is still there.
 
-use crate::cli::PathArgs;
+mod args;
+
+pub(crate) use args::PathArgs;
+
 use crate::exit::ExitStatus;
 use crate::inputs::{self, Which};
 use crate::memory;
@@ -25,11 +28,11 @@ pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
     };
     check(args)?;
     let target = Target::parse(args)?;
-    let memory = memory::allow(args.memory, Analysis::Paths, &[(&args.dump, true)])?;
+    let memory = memory::allow(args.reading.memory, Analysis::Paths, &[(&args.dump, true)])?;
     let heap = inputs::read(&args.dump, &ReadOptions::default(), &memory)
-        .map_err(|error| memory::told(args.memory, error))?;
+        .map_err(|error| memory::told(args.reading.memory, error))?;
     let ids = target.find(&heap)?;
-    let names = inputs::names(args.names.as_deref(), input.names)?;
+    let names = inputs::names(args.reading.names.as_deref(), input.names)?;
     let mut document = Document::new("rbleak/path/v1");
     let none = Names::default();
     let paths = Paths::new(&heap, names.as_ref().unwrap_or(&none));
@@ -47,7 +50,7 @@ pub(crate) fn run(args: &PathArgs) -> Result<ExitStatus> {
         document.note(note);
     }
     super::partial::mark(&mut document, std::slice::from_ref(&heap));
-    shell::show(&document, args.format, args.output.as_deref())?;
+    shell::show(&document, args.output.format, args.output.file.as_deref())?;
     Ok(ExitStatus::Clean)
 }
 
@@ -96,9 +99,9 @@ fn check(args: &PathArgs) -> Result<()> {
     if args.show_values && args.dump == Path::new("-") {
         bail!("--show-values reads the dump a second time, which stdin cannot be: give a file");
     }
-    let inputs = [Some(&args.dump), args.names.as_ref()];
+    let inputs = [Some(&args.dump), args.reading.names.as_ref()];
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
-    inputs::spare(inputs, "--output", args.output.as_deref())
+    inputs::spare(inputs, "--output", args.output.file.as_deref())
 }
 
 /// What is asked for.

@@ -1,6 +1,10 @@
 //! `rbleak diff`: what is in B and C and not in A.
 
-use crate::cli::{DiffArgs, DiffFormat, Format, GroupArg, IdentityArg};
+mod args;
+
+pub(crate) use args::DiffArgs;
+
+use crate::cli::Format;
 use crate::exit::ExitStatus;
 use crate::files::write_atomically;
 use crate::findings::{Words, finding, grower_finding, known_table};
@@ -9,6 +13,7 @@ use crate::shell;
 use crate::sources::Sources;
 use crate::{inputs, memory};
 use anyhow::{Context, Result, anyhow, bail};
+use args::{DiffFormat, GroupArg, IdentityArg};
 use rbleak_capture::RecordedRun;
 use rbleak_heap::diff::{AddressOnly, GrowthRow, IdentityUsed, Severity};
 use rbleak_heap::{

@@ -1,14 +1,18 @@
 //! `rbleak retained`: what each object, class, line or gem keeps alive.
 
+mod args;
+
+pub(crate) use args::RetainedArgs;
+
 use super::diff::{
     agent_directory, column, key_cells, key_columns, key_data, percent, report_issues,
 };
-use crate::cli::{RetainedArgs, RetainedBy};
 use crate::exit::ExitStatus;
 use crate::inputs::{self, Which};
 use crate::memory;
 use crate::shell;
 use anyhow::{Result, bail};
+use args::RetainedBy;
 use rbleak_heap::diff::{IdentityUsed, Severity};
 use rbleak_heap::graph::{
     Count, Credit, Dominator, Dominators, GraphInput, Layer, Place, Places, Unreached,
@@ -44,7 +48,7 @@ pub(crate) fn run(args: &RetainedArgs) -> Result<ExitStatus> {
     };
     heaps.iter().for_each(report_issues);
     usable(args, heap)?;
-    let names = inputs::names(args.names.as_deref(), input.names)?.unwrap_or_default();
+    let names = inputs::names(args.reading.names.as_deref(), input.names)?.unwrap_or_default();
     let agent = agent_directory(&args.dump);
     let is_tool_file = |file: &str| {
         agent
@@ -63,7 +67,7 @@ pub(crate) fn run(args: &RetainedArgs) -> Result<ExitStatus> {
     };
     let mut document = teller.document(&News::new(&heaps)?);
     super::partial::mark(&mut document, &heaps);
-    shell::show(&document, args.format, args.output.as_deref())?;
+    shell::show(&document, args.output.format, args.output.file.as_deref())?;
     Ok(ExitStatus::Clean)
 }
 
@@ -78,9 +82,13 @@ fn check(args: &RetainedArgs) -> Result<()> {
     {
         bail!("--min {min} is no percentage: give a number from 0 to 100");
     }
-    let inputs = [Some(&args.dump), args.base.as_ref(), args.names.as_ref()];
+    let inputs = [
+        Some(&args.dump),
+        args.base.as_ref(),
+        args.reading.names.as_ref(),
+    ];
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
-    inputs::spare(inputs, "--output", args.output.as_deref())
+    inputs::spare(inputs, "--output", args.output.file.as_deref())
 }
 
 /// The base, if there is one, and the dump. Of the base nobody asks who refers
@@ -89,9 +97,10 @@ fn read(args: &RetainedArgs) -> Result<Vec<Heap>> {
     let options = ReadOptions::default();
     let base = args.base.iter().map(|base| (base.as_path(), false));
     let wanted: Vec<_> = base.chain([(args.dump.as_path(), true)]).collect();
-    let memory = memory::allow(args.memory, Analysis::Dominators, &wanted)?;
+    let memory = memory::allow(args.reading.memory, Analysis::Dominators, &wanted)?;
     let read = |path: &Path, options: &ReadOptions| -> Result<Heap> {
-        inputs::read(path, options, &memory).map_err(|error| memory::told(args.memory, error))
+        inputs::read(path, options, &memory)
+            .map_err(|error| memory::told(args.reading.memory, error))
     };
     let mut heaps = Vec::new();
     if let Some(base) = &args.base {
