@@ -176,27 +176,6 @@ fn pages_of_nuls() {
         .assert_refused("headless is no heap dump: it is binary");
 }
 
-/// The most memory that rbleak had, of what `time` of GNU tells.
-fn peak(bench: &Bench, arguments: &[&str]) -> (u64, Answer) {
-    let mut child = bench
-        .command(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("rbleak starts");
-    let status = PathBuf::from(format!("/proc/{}/status", child.id()));
-    let mut peak = 0;
-    // The peak only rises: what it was last is what it was.
-    while child.try_wait().expect("its state").is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        peak = kilobytes.map_or(peak, |kilobytes| peak.max(kilobytes * 1024));
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    (peak, answer(&child.wait_with_output().expect("it ends")))
-}
-
 #[test]
 fn a_line_of_half_a_gigabyte_takes_little_memory() {
     const LONG: u64 = 500 << 20;
@@ -214,10 +193,7 @@ fn a_line_of_half_a_gigabyte_takes_little_memory() {
     file.write_all(b"\", \"memsize\":524288040, \"flags\":{\"old\":true}}\n")
         .expect("a disk");
     drop(file);
-    let (bytes, answer) = peak(
-        &bench,
-        &["path", "--format", "json", "long", "0x7fffff000000"],
-    );
+    let (bytes, answer) = bench.peak(&["path", "--format", "json", "long", "0x7fffff000000"]);
     assert_eq!(answer.status, 0, "{}", answer.stderr);
     assert!(answer.stdout.contains("524288040"), "{}", answer.stdout);
     assert_eq!(answer.json()["facts"]["partial"], serde_json::Value::Null);
@@ -225,7 +201,7 @@ fn a_line_of_half_a_gigabyte_takes_little_memory() {
     // The same as one line that never ends.
     let file = File::options().write(true).open(&path).expect("the file");
     file.set_len(dump.len() as u64 + LONG).expect("a disk");
-    let (bytes, answer) = peak(&bench, &["retained", "--format", "json", "long"]);
+    let (bytes, answer) = bench.peak(&["retained", "--format", "json", "long"]);
     assert_eq!(
         answer.json()["facts"]["partial"][0]["cut"]["cause"],
         "mid_line"

@@ -304,30 +304,35 @@ fn a_process_that_ends_leaves_its_set_and_the_next_one_is_found() {
     assert!(text_of(&bench, "exec").contains("exit status: 3"));
 }
 
+/// Guards a Ruby that leaks until its first set is uploaded, or cannot be.
+fn guard_and_upload(
+    bench: &Bench,
+    ruby: &Live,
+    endpoint: &str,
+    url: &str,
+    more: &[&str],
+) -> Answer {
+    let pid = ruby.text();
+    let flags = [
+        &pid, "--at", "80MB", "--every", "1s", "--once", "--upload", url,
+    ];
+    let output = guard(bench, &[&flags, more].concat())
+        .envs(credentials(endpoint))
+        .output();
+    answer(&output.expect("rbleak starts"))
+}
+
 #[test]
 fn what_cannot_be_uploaded_stays_and_is_said() {
     let bench = Bench::new();
     let ruby = Live::with_agent(&bench, LEAK);
     // Nobody listens there.
-    let told = answer(
-        &guard(
-            &bench,
-            &[
-                &ruby.text(),
-                "--at",
-                "80MB",
-                "--every",
-                "1s",
-                "--once",
-                "--grace",
-                "3s",
-                "--upload",
-                "s3://bucket/shop",
-            ],
-        )
-        .envs(credentials("http://127.0.0.1:9"))
-        .output()
-        .expect("rbleak starts"),
+    let told = guard_and_upload(
+        &bench,
+        &ruby,
+        "http://127.0.0.1:9",
+        "s3://bucket/shop",
+        &["--grace", "3s"],
     );
     assert_eq!(told.status, 1, "{}\n{}", told.stdout, told.stderr);
     let json = told.json();
@@ -402,24 +407,7 @@ fn sets_are_uploaded_to_a_server_that_speaks_s3() {
     std::fs::create_dir(root.path().join("bucket")).expect("a bucket");
     let endpoint = s3(root.path());
     let ruby = Live::with_agent(&bench, LEAK);
-    let told = answer(
-        &guard(
-            &bench,
-            &[
-                &ruby.text(),
-                "--at",
-                "80MB",
-                "--every",
-                "1s",
-                "--once",
-                "--upload",
-                "s3://bucket/heap dumps/shop",
-            ],
-        )
-        .envs(credentials(&endpoint))
-        .output()
-        .expect("rbleak starts"),
-    );
+    let told = guard_and_upload(&bench, &ruby, &endpoint, "s3://bucket/heap dumps/shop", &[]);
     assert_eq!(told.status, 1, "{}\n{}", told.stdout, told.stderr);
     let json = told.json();
     let rows = sets(&json);

@@ -139,15 +139,7 @@ fn nothing_stays_of_it_but_code() {
 fn who_is_traced_already_is_left_alone() {
     let bench = Bench::new();
     let mut traced = ruby("up; sleep");
-    // PTRACE_SEIZE, without a debugger.
-    let tracer = Live::plain(&format!(
-        "require 'fiddle'
-         i = Fiddle::TYPE_LONG
-         seize = Fiddle::Function.new(Fiddle.dlopen(nil)['ptrace'], [i, i, i, i], i)
-         puts seize.call(0x4206, {}, 0, 0); $stdout.flush; sleep",
-        traced.pid()
-    ));
-    assert_eq!(tracer.first, "0", "it traces");
+    let tracer = Live::tracing(traced.pid());
     let told = run(&bench, &["capture", &traced.text(), "-o", "out"]);
     told.assert_refused("is traced already");
     assert!(told.stderr.contains(&tracer.text()), "{}", told.stderr);

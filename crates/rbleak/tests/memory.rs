@@ -3,10 +3,9 @@
 
 mod common;
 
-use common::{Answer, Bench, answer};
+use common::{Answer, Bench};
 use std::fmt::Write as _;
 use std::process::Stdio;
-use std::time::Duration;
 
 /// A dump of so many objects, as sparse in references and sites as real ones.
 fn dump(objects: u64) -> String {
@@ -38,26 +37,6 @@ fn dump(objects: u64) -> String {
     text
 }
 
-/// The most memory that rbleak had, and what it said.
-fn peak(bench: &Bench, arguments: &[&str]) -> (u64, Answer) {
-    let mut child = bench
-        .command(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("rbleak starts");
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    while child.try_wait().expect("its state").is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        peak = kilobytes.map_or(peak, |kilobytes| peak.max(kilobytes * 1024));
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    (peak, answer(&child.wait_with_output().expect("it ends")))
-}
-
 /// The megabytes in `about 127 MB of memory`.
 fn figure(answer: &Answer) -> u64 {
     let words: Vec<&str> = answer.stderr.split_whitespace().collect();
@@ -84,7 +63,7 @@ fn what_is_told_is_what_it_takes() {
         refused.assert_refused("--memory allows 5.0 MB: allow more");
         let told = figure(&refused);
         let size = format!("{}MB", told + 1);
-        let (peak, answer) = peak(&bench, &[arguments, &["--memory", &size]].concat());
+        let (peak, answer) = bench.peak(&[arguments, &["--memory", &size]].concat());
         assert!(answer.status < 2, "{arguments:?}: {}", answer.stderr);
         let taken = peak / 1_000_000;
         println!("{arguments:?}: {told} MB told, {taken} MB taken");
@@ -99,13 +78,13 @@ fn what_cannot_be_told_before_is_stopped_while_it_is_read() {
     let text = dump(400_000);
     let packed = zstd::encode_all(text.as_bytes(), 1).expect("Zstandard");
     std::fs::write(bench.home.path().join("B.zst"), packed).expect("a file");
-    let (taken, answer) = peak(&bench, &["retained", "B.zst", "--memory", "70MB"]);
+    let (taken, answer) = bench.peak(&["retained", "B.zst", "--memory", "70MB"]);
     answer.assert_refused("B.zst needs about");
     assert!(taken < 70_000_000, "{taken}");
     // Of a pipe nobody knows how much is to come.
     let output = bench
         .command(&["retained", "-", "--memory", "70MB"])
-        .stdin(std::process::Stdio::from(pipe(text)))
+        .stdin(Stdio::from(pipe(text)))
         .output()
         .expect("rbleak starts");
     common::answer(&output).assert_refused("standard input needs more than");

@@ -598,15 +598,7 @@ fn who_cannot_be_read_is_refused_and_left_alone() {
         assert!(!bench.home.path().join("out").exists(), "{words}");
     };
     let mut traced = Live::plain("puts 'up'; $stdout.flush; sleep");
-    // PTRACE_SEIZE, without a debugger.
-    let tracer = Live::plain(&format!(
-        "require 'fiddle'
-         i = Fiddle::TYPE_LONG
-         seize = Fiddle::Function.new(Fiddle.dlopen(nil)['ptrace'], [i, i, i, i], i)
-         puts seize.call(0x4206, {}, 0, 0); $stdout.flush; sleep",
-        traced.pid()
-    ));
-    assert_eq!(tracer.first, "0", "it traces");
+    let tracer = Live::tracing(traced.pid());
     refused(&traced.text(), "is traced already");
     drop(tracer);
     captured(&bench, &["--via", "snapshot", &traced.text(), "-o", "out"]);

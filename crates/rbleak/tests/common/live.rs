@@ -32,6 +32,18 @@ impl Live {
         Live::start(rbleak(bench, &["agent", "--", "ruby", "-e", code]))
     }
 
+    /// One that traces another process: by PTRACE_SEIZE, without a debugger.
+    pub fn tracing(pid: u32) -> Live {
+        let tracer = Live::plain(&format!(
+            "require 'fiddle'
+             i = Fiddle::TYPE_LONG
+             seize = Fiddle::Function.new(Fiddle.dlopen(nil)['ptrace'], [i, i, i, i], i)
+             puts seize.call(0x4206, {pid}, 0, 0); $stdout.flush; sleep"
+        ));
+        assert_eq!(tracer.first, "0", "it traces");
+        tracer
+    }
+
     pub fn start(mut command: Command) -> Live {
         let mut child = command
             .stdin(Stdio::null())

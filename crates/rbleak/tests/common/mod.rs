@@ -2,7 +2,8 @@
 #![allow(dead_code, unreachable_pub)] // each test file takes its own share
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// The repository.
 pub fn repository() -> PathBuf {
@@ -81,6 +82,28 @@ impl Bench {
 
     pub fn run(&self, arguments: &[&str]) -> Answer {
         answer(&self.command(arguments).output().expect("rbleak starts"))
+    }
+
+    /// The most memory that rbleak had, in bytes, and what it said.
+    pub fn peak(&self, arguments: &[&str]) -> (u64, Answer) {
+        let mut child = self
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("rbleak starts");
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        // The peak only rises: what it was last is what it was.
+        while child.try_wait().expect("its state").is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes =
+                line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+            peak = kilobytes.map_or(peak, |kilobytes| peak.max(kilobytes * 1024));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        (peak, answer(&child.wait_with_output().expect("it ends")))
     }
 
     /// The folder of the one run that was made here.
