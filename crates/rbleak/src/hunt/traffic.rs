@@ -361,6 +361,54 @@ fn filled(spec: &str, fill: &BTreeMap<String, String>) -> Result<String, String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Words of logs and archives, in any order, between anything.
+    fn scraps() -> impl Strategy<Value = String> {
+        let word = prop::sample::select(vec![
+            "::1 - - [24/Nov/2026:10:00:01 +0000] ",
+            "\"GET /x HTTP/1.1\"",
+            "\"GET ",
+            " 200 12\n",
+            " 404 -\n",
+            "\"",
+            "\n",
+            "{\"log\":{\"entries\":[",
+            "]}}",
+            "{\"request\":{\"method\":\"GET\",",
+            "\"url\":\"http://a/é?\"",
+            "\"url\":\"://\"",
+            "\"headers\":[{\"name\":1}]",
+            "}",
+            ",",
+            "\"response\":{\"status\":200}",
+            "\"response\":{\"status\":-1}",
+        ]);
+        let scrap = prop_oneof![4 => word.prop_map(str::to_owned), 1 => any::<String>()];
+        prop::collection::vec(scrap, 0..40).prop_map(|scraps| scraps.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_recorded_is_told_in_requests_or_in_a_sentence(text in scraps()) {
+            let like = Request::get("/");
+            let mut log = Traffic::default();
+            let mut archive = Traffic::default();
+            let read = [log.add_log(&text, &like), archive.add_har(&text)];
+            for (result, traffic) in read.into_iter().zip([log, archive]) {
+                match result {
+                    Ok(()) => {
+                        prop_assert!(!traffic.recorded.is_empty());
+                        let shares: f64 =
+                            (0..traffic.endpoints.len()).filter_map(|it| traffic.share(it)).sum();
+                        prop_assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+                        prop_assert!(traffic.requests.iter().all(|it| it.path.starts_with('/')));
+                    }
+                    Err(sentence) => prop_assert!(!sentence.contains('\n')),
+                }
+            }
+        }
+    }
 
     fn names(traffic: &Traffic) -> Vec<&str> {
         traffic.endpoints.iter().map(|e| e.name.as_str()).collect()
