@@ -43,7 +43,11 @@ fuzz_target!(|input: (u8, Vec<u64>)| {
     let mut bytes = vec![0; LENGTH as usize];
     // Small ones are places within; others are what they are.
     for (place, word) in bytes.chunks_exact_mut(8).zip(&words) {
-        let word = if word % 3 == 0 { BASE + word % LENGTH / 8 * 8 } else { *word };
+        let word = if word % 3 == 0 {
+            BASE + word % LENGTH / 8 * 8
+        } else {
+            *word
+        };
         place.copy_from_slice(&word.to_le_bytes());
     }
     let mut put = |at: u64, word: &[u8]| bytes[at as usize..][..word.len()].copy_from_slice(word);
