@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The measurement of script/bench-capture: RBLEAK CAPTURES MEGABYTES
+# The measurement of script/bench-capture: RBLEAK CAPTURES MEGABYTES VIA…
 
 require "json"
 require "net/http"
@@ -8,7 +8,7 @@ require "open3"
 require "socket"
 require "tmpdir"
 
-RBLEAK, captures, megabytes = ARGV
+RBLEAK, captures, megabytes, *VIA = ARGV
 CAPTURES = Integer(captures)
 MEGABYTES = Integer(megabytes)
 CLIENTS = 5
@@ -16,9 +16,9 @@ CLIENTS = 5
 LOOKED_INTO = 50
 APP = File.join(__dir__, "../crates/rbleak/tests/apps/rails61")
 
+# The nearest rank: of a hundred values, the 99th.
 def quantile(values, share)
-  sorted = values.sort
-  sorted.empty? ? 0.0 : sorted[((sorted.size - 1) * share).ceil]
+  values.sort.fetch((values.size * share).ceil - 1, 0.0)
 end
 
 def two(values, unit = "ms")
@@ -106,7 +106,7 @@ def dangling(folder)
 end
 
 puts "#{CAPTURES} captures each, #{CLIENTS} clients that keep their connections, #{MEGABYTES} MB of strings in Puma"
-%w[agent inject].each do |via|
+VIA.each do |via|
   Dir.mktmpdir do |folder|
     pid, port = puma(folder, via == "agent")
     rss = File.read("/proc/#{pid}/status")[/VmRSS:\s+(\d+)/, 1].to_i / 1024
