@@ -1,7 +1,14 @@
 # Prints the row of one Ruby for crates/rbleak-snapshot/src/layout/table.rs, read
-# from the debug information that gdb has loaded. Run by script/ruby-layouts.
+# from the debug information that gdb has loaded: of x86-64, or of wasm32 to be laid
+# out anew. Run by script/ruby-layouts.
 import os
+import runpy
 import gdb
+
+# What lays out anew; None: the debug information is of x86-64 itself.
+AGAIN = None
+if "RUBY_LAYOUT_RULES" in os.environ:
+    AGAIN = runpy.run_path(os.environ["RUBY_LAYOUT_RULES"])
 
 # Field of the row: where it is. Of several, the first that this Ruby has.
 OFFSETS = [
@@ -31,7 +38,7 @@ OFFSETS = [
     ("st_start", ["st_table.entries_start"]),
     ("st_bound", ["st_table.entries_bound"]),
     ("st_entries", ["st_table.entries"]),
-    ("string_len", ["RString.len"]),
+    ("string_len", ["RString.len", "RString.as.embed.len"]),
     ("string_heap_len", ["RString.as.heap.len"]),
     ("string_ptr", ["RString.as.heap.ptr"]),
     ("string_aux", ["RString.as.heap.aux"]),
@@ -96,6 +103,7 @@ OFFSETS = [
     ("vm_loading", ["rb_vm_struct.loading_table"]),
     ("vm_overloaded", ["rb_vm_struct.overloaded_cme_table"]),
     ("vm_negative", ["rb_vm_struct.negative_cme_table"]),
+    ("vm_shape_list", ["rb_vm_struct.shape_list"]),
     ("vm_global_list", ["rb_vm_struct.global_object_list"]),
     ("objspace_global_list", ["rb_objspace.global_list"]),
     ("objspace_gc_count", ["rb_objspace.profile.count"]),
@@ -161,6 +169,11 @@ BITS = [
     ("undef", "RUBY_Qundef"),
 ]
 
+# Numbers that are the members' of an enum; 0 where there is no such member.
+NUMBERS = [
+    ("shape_too_complex", "SHAPE_OBJ_TOO_COMPLEX"),
+]
+
 
 def find_type(name):
     """The type of this name that has fields, be it a struct, a union or a typedef."""
@@ -181,6 +194,13 @@ def find_type(name):
     return None
 
 
+def members(kind):
+    """Fields as (name, type, place in bytes)."""
+    if AGAIN:
+        return AGAIN["fields"](kind)
+    return [(field.name, field.type, field.bitpos // 8) for field in kind.fields()]
+
+
 def find_field(kind, name):
     for field in kind.fields():
         if field.name == name:
@@ -190,15 +210,15 @@ def find_field(kind, name):
 
 def find_deep(kind, name):
     """A field, also within parts that have no name."""
-    field = find_field(kind, name)
-    if field is not None:
-        return field.bitpos // 8, field.type
-    for field in kind.fields():
-        inner = field.type.strip_typedefs()
-        if not field.name and inner.code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
+    for own, inner, place in members(kind):
+        if own == name:
+            return place, inner
+    for own, inner, place in members(kind):
+        inner = inner.strip_typedefs()
+        if not own and inner.code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
             found = find_deep(inner, name)
             if found:
-                return field.bitpos // 8 + found[0], found[1]
+                return place + found[0], found[1]
     return None
 
 
@@ -217,10 +237,14 @@ def offset(path):
 
 def size(name):
     kind = find_type(name)
-    return kind.sizeof if kind else None
+    if kind is None:
+        return None
+    return AGAIN["size_of"](kind) if AGAIN else kind.sizeof
 
 
 def constant(name):
+    if AGAIN and name in AGAIN["CONSTANTS"]:
+        return AGAIN["CONSTANTS"][name]
     try:
         return int(gdb.parse_and_eval(name))
     except gdb.error:
@@ -246,12 +270,19 @@ major, minor = version.split(".")[:2]
 print(f"    // ruby {version}")
 print("    Layout {")
 print(f"        version: ({major}, {minor}),")
-print(f'        source: "{version}",')
+if AGAIN:
+    print(f'        source: "{version}, from wasm32 debug information, laid out for x86-64",')
+    print("        checked: Checked::Derived,")
+else:
+    print(f'        source: "{version}",')
+    print("        checked: Checked::Live,")
 for field, paths in OFFSETS:
     print(f"        {field}: {shown(first(offset, paths))},")
 for field, names in SIZES:
     print(f"        {field}: {shown(first(size, names))},")
 for field, name in BITS:
     print(f"        {field}: {hex(constant(name) or 0)},")
+for field, name in NUMBERS:
+    print(f"        {field}: {constant(name) or 0},")
 print(f"        imemo: {imemo_names()!r},".replace("'", '"'))
 print("    },")

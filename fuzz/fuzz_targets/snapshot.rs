@@ -5,15 +5,16 @@
 use libfuzzer_sys::fuzz_target;
 use rbleak_process::maps::{self, Mapping};
 use rbleak_process::memory::Memory;
-use rbleak_snapshot::{Subject, write};
+use rbleak_snapshot::{Subject, write, write_unchecked};
 
 const BASE: u64 = 0x7f00_0000_0000;
 const PAGE: u64 = 64 << 10;
 const LENGTH: u64 = 2 * PAGE;
 /// As `ruby_pages` has them: version, page, start, total, size of a slot.
-const RUBIES: [(&str, u64, u64, u64, Option<u64>); 4] = [
+const RUBIES: [(&str, u64, u64, u64, Option<u64>); 5] = [
     ("ruby 2.7.4p191 (x)", 16 << 10, 24, 0, None),
     ("ruby 3.1.2p20 (x)", 16 << 10, 32, 2, Some(0)),
+    ("ruby 3.2.4 (x)", 64 << 10, 32, 2, Some(0)),
     ("ruby 3.3.8 (x)", 64 << 10, 32, 2, Some(0)),
     ("ruby 3.4.5 (x)", 64 << 10, 40, 2, Some(0)),
 ];
@@ -74,6 +75,9 @@ fuzz_target!(|input: (u8, Vec<u64>)| {
         redact: false,
     };
     let (mut dump, mut names) = (Vec::new(), Vec::new());
-    let _ = write(&subject, &mut dump, &mut names);
+    let _ = write_unchecked(&subject, &mut dump, &mut names);
     assert!(dump.len() + names.len() < LENGTH as usize * FACTOR);
+    let (mut dump, mut names) = (Vec::new(), Vec::new());
+    let _ = write(&subject, &mut dump, &mut names);
+    assert!(dump.is_empty() == names.is_empty());
 });

@@ -178,6 +178,10 @@ pub struct DumpCost {
     /// Of one from memory: what a dump of Ruby's own would have and it has not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<String>,
+    /// Of one from memory: a sentence on how far it can be trusted, where its layout
+    /// was never seen to be right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caveat: Option<String>,
     /// Milliseconds for which the process stood still.
     pub pause_ms: f64,
     /// Memory that the copy took beside the process, as far as it was seen.

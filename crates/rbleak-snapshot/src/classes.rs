@@ -1,16 +1,15 @@
 //! What classes and modules are called.
 
-use crate::heap::{Heap, kind};
-use crate::ids::Ids;
-use crate::layout::Layout;
+use crate::heap::kind;
 use crate::objects::{ext_word, real_class, string_text};
-use crate::tables::st_each;
-use crate::view::View;
+use crate::references::Slot;
+use crate::walk::Walk;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Where names are kept before Ruby 3.2, that of a class that may go again last.
+/// The variables of a class that have its name before Ruby 3.3, that of one that may
+/// go again last.
 const NAMES: [&str; 2] = ["__classpath__", "__tmp_classpath__"];
 const LONGEST_NAME: u64 = 4096;
 
@@ -22,53 +21,38 @@ pub(crate) struct Classes {
 
 impl Classes {
     /// `rb_mod_name`.
-    pub(crate) fn name(
-        &self,
-        view: &View<'_>,
-        layout: &Layout,
-        heap: &Heap,
-        ids: &Ids,
-        class: u64,
-    ) -> Option<Rc<str>> {
+    pub(crate) fn name(&self, walk: &Walk<'_, '_>, class: u64) -> Option<Rc<str>> {
         if let Some(name) = self.known.borrow().get(&class) {
             return name.clone();
         }
-        let is_class = matches!(heap.kind(class), Some(kind::CLASS | kind::MODULE));
-        let name = is_class
-            .then(|| read(view, layout, ids, class))
-            .flatten()
-            .map(Rc::from);
+        let is_class = matches!(walk.heap.kind(class), Some(kind::CLASS | kind::MODULE));
+        let name = is_class.then(|| read(walk, class)).flatten().map(Rc::from);
         self.known.borrow_mut().insert(class, name.clone());
         name
     }
 
     /// The name of what an object calls its class.
-    pub(crate) fn of_object(
-        &self,
-        view: &View<'_>,
-        layout: &Layout,
-        heap: &Heap,
-        ids: &Ids,
-        class: u64,
-    ) -> Option<Rc<str>> {
-        let real = real_class(view, layout, heap, class)?;
-        self.name(view, layout, heap, ids, real)
+    pub(crate) fn of_object(&self, walk: &Walk<'_, '_>, class: u64) -> Option<Rc<str>> {
+        let real = real_class(walk.view, walk.layout, walk.heap, class)?;
+        self.name(walk, real)
     }
 }
 
-fn read(view: &View<'_>, layout: &Layout, ids: &Ids, class: u64) -> Option<String> {
+fn read(walk: &Walk<'_, '_>, class: u64) -> Option<String> {
+    let (view, layout) = (walk.view, walk.layout);
     let path = match layout.ext_classpath {
         Some(_) => ext_word(view, layout, class, layout.ext_classpath),
         None => {
-            let table = ext_word(view, layout, class, layout.ext_iv_tbl);
+            let mut head = [0; 16];
+            if !view.read(class, &mut head) {
+                return None;
+            }
             let mut found = [0; NAMES.len()];
-            st_each(view, layout, table, |id, value| {
-                if let Some(name) = ids.of_id(view, layout, id)
-                    && let Some(at) = NAMES.iter().position(|it| **it == *name)
-                {
+            for (name, value) in walk.class_variables(Slot::new(class, &head)) {
+                if let Some(at) = NAMES.iter().position(|it| **it == *name) {
                     found[at] = value;
                 }
-            });
+            }
             found.into_iter().find(|value| *value != 0)?
         }
     };

@@ -26,10 +26,12 @@ mod roots;
 mod shapes;
 mod sidecar;
 mod sizes;
+mod sound;
 mod tables;
 mod view;
 mod walk;
 
+pub use layout::Checked;
 pub use program::Program;
 
 use heap::{Heap, kind};
@@ -78,14 +80,28 @@ pub struct Facts {
     pub counts: Vec<(&'static str, u64)>,
     /// `GC.count`, where it is known.
     pub generation: Option<u64>,
-    /// The release whose layout was taken for that of this Ruby.
+    /// The release whose layout was taken for that of this Ruby, and how it was made.
     pub layout: &'static str,
+    /// How far that is known to be right. `None` of no Ruby.
+    pub checked: Option<Checked>,
     /// What a dump of Ruby's own would have and this one has not, each in a few
     /// words.
     pub absent: Vec<&'static str>,
 }
 
 impl Facts {
+    /// Of a layout that was never held against a live Ruby: a sentence that says so.
+    pub fn caveat(&self) -> Option<String> {
+        (self.checked == Some(Checked::Derived)).then(|| {
+            format!(
+                "where things lie in its memory was made from debug information alone ({}), and \
+                 never compared with a live Ruby of that version; what was read passed its own \
+                 checks",
+                self.layout
+            )
+        })
+    }
+
     /// Slots that are in use.
     pub fn live(&self) -> u64 {
         self.counts.iter().map(|(_, count)| count).sum()
@@ -108,6 +124,17 @@ pub enum SnapshotError {
          or has hardly begun"
     )]
     NoHeap,
+    /// What was read is no heap of this Ruby's.
+    #[error(
+        "what was read of the memory of {ruby} does not fit together ({what}): it may be built \
+         in an unusual way; take --via agent or --via inject"
+    )]
+    Unsound {
+        /// What it says that it is.
+        ruby: String,
+        /// What does not fit.
+        what: String,
+    },
     /// What is written to refused it.
     #[error(transparent)]
     Sink(#[from] io::Error),
@@ -129,11 +156,14 @@ pub fn check(description: &str) -> Result<(), SnapshotError> {
     layouts(description).map(drop)
 }
 
+/// Without the date and what it was built for.
+fn short(description: &str) -> String {
+    let short = description.split(" (").next().unwrap_or_default();
+    short.to_owned()
+}
+
 fn layouts(description: &str) -> Result<(&'static Layout, ruby_pages::Layout), SnapshotError> {
-    let unknown = || {
-        let short = description.split(" (").next().unwrap_or_default();
-        SnapshotError::UnknownRuby(short.to_owned())
-    };
+    let unknown = || SnapshotError::UnknownRuby(short(description));
     let version = || {
         let rest = description.strip_prefix("ruby ")?;
         let mut parts = rest.split(|c: char| !c.is_ascii_digit());
@@ -145,38 +175,69 @@ fn layouts(description: &str) -> Result<(&'static Layout, ruby_pages::Layout), S
     Ok((layout, pages))
 }
 
-/// Writes the heap to `dump` and its names to `names`.
+/// Writes the heap to `dump` and its names to `names`, if what is read of it fits
+/// together.
 ///
 /// # Errors
-/// If this Ruby's layout is not known, if it has no heap, and those of the sinks.
+/// If this Ruby's layout is not known, if it has no heap, if that is not laid out so
+/// (then nothing has been written), and those of the sinks.
 pub fn write(
     subject: &Subject<'_>,
     dump: &mut dyn Write,
     names: &mut dyn Write,
 ) -> Result<Facts, SnapshotError> {
-    let (layout, pages) = layouts(subject.description)?;
+    let rows = layouts(subject.description)?;
+    write_as(rows, true, subject, dump, names)
+}
+
+/// The same of memory that need not fit together, whatever then comes out: for those
+/// who want to see that any memory is walked to its end.
+///
+/// # Errors
+/// As of [`write`].
+pub fn write_unchecked(
+    subject: &Subject<'_>,
+    dump: &mut dyn Write,
+    names: &mut dyn Write,
+) -> Result<Facts, SnapshotError> {
+    let rows = layouts(subject.description)?;
+    write_as(rows, false, subject, dump, names)
+}
+
+fn write_as(
+    (layout, pages): (&'static Layout, ruby_pages::Layout),
+    is_checked: bool,
+    subject: &Subject<'_>,
+    dump: &mut dyn Write,
+    names: &mut dyn Write,
+) -> Result<Facts, SnapshotError> {
     let view = View::new(subject.memory);
     let heap = Heap::find(&view, pages);
     if heap.pages.is_empty() {
         return Err(SnapshotError::NoHeap);
     }
     let ids = Ids::find(&view, layout, &heap);
-    let references = References {
-        view: &view,
-        layout,
-        heap: &heap,
-        shapes: Shapes::find(&view, layout, subject.shapes)
-            .or_else(|| roots::find_shapes(&view, layout, &heap, &subject.data)),
-        generic: roots::generic_values(&view, layout, &heap, &subject.data),
-        has_chunks: subject.has_chunks,
-    };
-    let walk = Walk::new(references, &ids, subject.redact);
     let machine = subject
         .machine
         .and_then(|at| view.word(at))
         .or_else(|| roots::find_machine(&view, layout, &heap, &subject.data));
     let has_machine = machine.is_some();
     let machine = machine.unwrap_or_default();
+    let references = References {
+        view: &view,
+        layout,
+        heap: &heap,
+        shapes: Shapes::find(&view, layout, subject.shapes)
+            .or_else(|| roots::find_shapes(&view, layout, &heap, machine, &subject.data)),
+        generic: roots::generic_values(&view, layout, &heap, &subject.data),
+        has_chunks: subject.has_chunks,
+    };
+    let walk = Walk::new(references, &ids, subject.redact);
+    if is_checked {
+        let ruby = short(subject.description);
+        sound::check(&walk).map_err(|what| SnapshotError::Unsound { ruby, what })?;
+        view.refill();
+    }
     let globals = roots::globals(&view, layout, &heap, &ids, &subject.data);
     let generation = roots::collections(&view, layout, machine);
     let mut held = roots::machine(&walk.references, machine);
@@ -218,6 +279,7 @@ pub fn write(
         counts: counts(&heap),
         generation,
         layout: layout.source,
+        checked: Some(layout.checked),
         absent: absent(&walk, subject, &globals, has_machine),
     })
 }
@@ -275,4 +337,23 @@ fn absent(
         "references of objects whose lists are longer than memory is",
     );
     absent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Checked, Facts};
+
+    #[test]
+    fn what_was_never_seen_to_be_right_is_said() {
+        let facts = |checked| Facts {
+            layout: "3.2.4, from wasm32 debug information",
+            checked,
+            ..Facts::default()
+        };
+        let caveat = facts(Some(Checked::Derived)).caveat().expect("a caveat");
+        assert!(caveat.contains("3.2.4, from wasm32"), "{caveat}");
+        assert!(caveat.contains("never compared"), "{caveat}");
+        assert_eq!(facts(Some(Checked::Live)).caveat(), None);
+        assert_eq!(facts(None).caveat(), None);
+    }
 }

@@ -154,7 +154,7 @@ fn fields(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Resul
             write!(out, ", \"value\":\"{}\"", general(value))
         }
         kind::OBJECT => {
-            if slot.flags & USER1 != 0 && layout.version >= (3, 2) {
+            if slot.flags & USER1 != 0 && layout.version >= (3, 3) {
                 out.write_all(b", \"embedded\":true")?;
             }
             match walk.references.object_values(slot) {
@@ -244,7 +244,7 @@ fn class(walk: &Walk<'_, '_>, slot: Slot<'_>, out: &mut dyn Write) -> io::Result
     }
 }
 
-fn hash_len(walk: &Walk<'_, '_>, slot: Slot<'_>) -> Option<u64> {
+pub(crate) fn hash_len(walk: &Walk<'_, '_>, slot: Slot<'_>) -> Option<u64> {
     let layout = walk.layout;
     // RHASH_AR_TABLE_SIZE_MASK, FL_USER4 to 7.
     let few = bits(slot.flags, 0xf << 16);

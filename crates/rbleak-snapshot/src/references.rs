@@ -86,6 +86,15 @@ impl References<'_, '_> {
         let _ = self.by_kind(slot, &mut each);
     }
 
+    /// The same, and what is taken for a reference and leads to no object; of classes
+    /// without their call caches, of whose words some are numbers.
+    pub(crate) fn unfiltered(&self, slot: Slot<'_>, each: Each<'_>) {
+        let _ = match slot.kind {
+            kind::CLASS | kind::MODULE => self.own(slot, each),
+            _ => self.by_kind(slot, each),
+        };
+    }
+
     fn by_kind(&self, slot: Slot<'_>, each: Each<'_>) -> Option<()> {
         let layout = self.layout;
         match slot.kind {
@@ -192,11 +201,19 @@ impl References<'_, '_> {
     }
 
     fn object(&self, slot: Slot<'_>, each: Each<'_>) -> Option<()> {
-        match self.object_values(slot) {
-            Some((at, count)) => self.view.words(at, count, each),
-            None => self.st_values(self.field(slot, self.layout.object_ivptr)?, each)?,
+        if let Some((at, count)) = self.object_values(slot) {
+            self.view.words(at, count, each);
+            return Some(());
         }
-        Some(())
+        // Without a shape nothing is known of it.
+        let shape = self
+            .shapes
+            .as_ref()?
+            .of(self.view, self.layout, slot.flags)?;
+        match shape {
+            Shape::Table => self.st_values(self.field(slot, self.layout.object_ivptr)?, each),
+            Shape::List(_) => None,
+        }
     }
 
     fn ext(&self, class: u64, field: crate::layout::Field) -> u64 {
@@ -204,6 +221,12 @@ impl References<'_, '_> {
     }
 
     fn class(&self, slot: Slot<'_>, each: Each<'_>) -> Option<()> {
+        self.own(slot, &mut *each);
+        self.call_caches(slot.address, each)
+    }
+
+    /// What a class has of its own.
+    fn own(&self, slot: Slot<'_>, each: Each<'_>) -> Option<()> {
         let (layout, class) = (self.layout, slot.address);
         if layout.ext_attached.is_some()
             && slot.kind == kind::CLASS
@@ -220,7 +243,6 @@ impl References<'_, '_> {
                 each(at.and_then(|at| self.view.word(at)).unwrap_or_default());
             });
         }
-        self.call_caches(class, each);
         self.class_values(slot, each);
         let table = self.ext(class, layout.ext_const_tbl);
         id_each(self.view, layout, table, |_, entry| {

@@ -177,23 +177,25 @@ pub(crate) fn find_machine(
 }
 
 /// The tree of shapes, in the same way: the shapes that objects say they have are
-/// shapes of objects there.
+/// shapes of objects there. In 3.2 the virtual machine has it.
 pub(crate) fn find_shapes(
     view: &View<'_>,
     layout: &Layout,
     heap: &Heap,
+    machine: u64,
     data: &[Range<u64>],
 ) -> Option<Shapes> {
-    layout.shape_list?;
+    layout.shape_list.or(layout.vm_shape_list)?;
     let flags = |object: u64| view.word(object);
     let objects: Vec<u64> = heap
         .of_kind(kind::OBJECT)
         .take(SHAPED)
         .filter_map(flags)
         .collect();
+    let own = Shapes::of_machine(view, layout, machine);
     let candidates = pointers(view, data).filter_map(|tree| Shapes::at(view, layout, tree));
-    candidates
-        .into_iter()
+    own.into_iter()
+        .chain(candidates)
         .find(|shapes| shapes.fit(view, layout, &objects))
 }
 

@@ -12,7 +12,6 @@ use std::rc::Rc;
 const SHIFT: u32 = 32;
 /// `enum shape_type`.
 const IVAR: u8 = 1;
-const TOO_COMPLEX: u8 = 4;
 /// Objects with more variables than that have no shape.
 const DEEPEST: usize = 1000;
 
@@ -39,7 +38,15 @@ impl Shapes {
 
     /// The tree at an address, if there is one.
     pub(crate) fn at(view: &View<'_>, layout: &Layout, tree: u64) -> Option<Shapes> {
-        let list = view.word(tree.checked_add(layout.shape_list?)?)?;
+        Shapes::listed(view.word(tree.checked_add(layout.shape_list?)?)?)
+    }
+
+    /// That of 3.2, whose virtual machine has the list itself.
+    pub(crate) fn of_machine(view: &View<'_>, layout: &Layout, machine: u64) -> Option<Shapes> {
+        Shapes::listed(view.word(machine.checked_add(layout.vm_shape_list?)?)?)
+    }
+
+    fn listed(list: u64) -> Option<Shapes> {
         (list != 0).then(|| Shapes {
             list,
             known: RefCell::default(),
@@ -64,13 +71,17 @@ impl Shapes {
                 let count = view.half(place.checked_add(layout.shape_next_iv?)?)?;
                 let mut kind = [ROOT];
                 let is_there = view.read(place.checked_add(layout.shape_type?)?, &mut kind);
-                let is_known = (IVAR..=TOO_COMPLEX).contains(&kind[0]);
-                // A child is younger than its parent.
-                Some(is_there && is_known && u64::from(parent) < id && count < 10_000)
+                let is_known = (IVAR..=layout.shape_too_complex).contains(&kind[0]);
+                // A child is younger than its parent. Those that have no variables yet
+                // have none.
+                let is_younger = u64::from(parent) < id || parent == u32::MAX && count == 0;
+                Some(is_there && is_known && is_younger && count < 10_000)
             };
             read() == Some(true)
         };
-        is_root() == Some(true) && !objects.is_empty() && objects.iter().all(of_objects)
+        // Some may be just being made.
+        let right = objects.iter().filter(|flags| of_objects(flags)).count();
+        is_root() == Some(true) && right > 0 && right * 10 >= objects.len() * 9
     }
 
     /// The number of an object's shape.
@@ -98,7 +109,7 @@ impl Shapes {
         let mut kind = [0];
         let is_there = view.read(place.checked_add(layout.shape_type?)?, &mut kind);
         is_there.then_some(match kind[0] {
-            TOO_COMPLEX => Shape::Table,
+            kind if kind == layout.shape_too_complex => Shape::Table,
             _ => Shape::List(u64::from(variables)),
         })
     }

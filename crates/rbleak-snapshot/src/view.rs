@@ -8,6 +8,9 @@ use std::cell::{Cell, RefCell};
 const PAGE: usize = 4096;
 /// 16 MiB of pages are kept.
 const KEPT: usize = 4096;
+/// Each list is an object's own, and all of them together are less than what is
+/// mapped; but some are read more than once, for names.
+const TIMES: u64 = 4;
 /// Words that are read at once.
 pub(crate) const CHUNK: usize = 4096;
 
@@ -25,6 +28,8 @@ pub(crate) struct View<'m> {
     /// Words that long lists may still have, all together: memory that is torn
     /// may say that one list after another is as long as all of it.
     budget: Cell<u64>,
+    /// What it was at first.
+    whole: u64,
 }
 
 impl<'m> View<'m> {
@@ -34,10 +39,14 @@ impl<'m> View<'m> {
         View {
             memory,
             pages: RefCell::new((0..KEPT).map(|_| None).collect()),
-            // Each list is an object's own, and all of them together are less than
-            // what is mapped; but some are read more than once, for names.
-            budget: Cell::new(mapped / 8 * 4),
+            budget: Cell::new(mapped / 8 * TIMES),
+            whole: mapped / 8 * TIMES,
         }
+    }
+
+    /// Lets lists have as many words as at first.
+    pub(crate) fn refill(&self) {
+        self.budget.set(self.whole);
     }
 
     pub(crate) fn memory(&self) -> &'m dyn Memory {

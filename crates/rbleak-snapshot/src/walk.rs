@@ -48,13 +48,11 @@ impl<'v, 'm> Walk<'v, 'm> {
     }
 
     pub(crate) fn class_name(&self, class: u64) -> Option<Rc<str>> {
-        self.classes
-            .name(self.view, self.layout, self.heap, self.ids, class)
+        self.classes.name(self, class)
     }
 
     pub(crate) fn real_name(&self, class: u64) -> Option<Rc<str>> {
-        self.classes
-            .of_object(self.view, self.layout, self.heap, self.ids, class)
+        self.classes.of_object(self, class)
     }
 
     pub(crate) fn serial(&self, serial: u32) -> Option<Rc<str>> {

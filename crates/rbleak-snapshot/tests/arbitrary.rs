@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use rbleak_process::maps::{self, Mapping};
 use rbleak_process::memory::{Memory, Registers};
-use rbleak_snapshot::{Program, SnapshotError, Subject, write};
+use rbleak_snapshot::{Program, SnapshotError, Subject, write, write_unchecked};
 use std::cell::Cell;
 
 const BASE: u64 = 0x7f00_0000_0000;
@@ -19,9 +19,10 @@ const REST: u64 = BASE + PAGE * PAGES;
 const FACTOR: u64 = 64;
 
 /// Of a Ruby's version: page, start and so on as `ruby_pages` has them.
-const RUBIES: [(&str, u64, u64, u64, Option<u64>); 4] = [
+const RUBIES: [(&str, u64, u64, u64, Option<u64>); 5] = [
     ("ruby 2.7.4p191 (x)", 16 << 10, 24, 0, None),
     ("ruby 3.1.2p20 (x)", 16 << 10, 32, 2, Some(0)),
+    ("ruby 3.2.4 (x)", 64 << 10, 32, 2, Some(0)),
     ("ruby 3.3.8 (x)", 64 << 10, 32, 2, Some(0)),
     ("ruby 3.4.5 (x)", 64 << 10, 40, 2, Some(0)),
 ];
@@ -131,7 +132,15 @@ fn walked(ruby: usize, fake: &Fake, redact: bool) -> Result<Vec<u8>, SnapshotErr
         redact,
     };
     let (mut dump, mut names) = (Vec::new(), Vec::new());
-    let facts = write(&subject, &mut dump, &mut names)?;
+    let facts = write_unchecked(&subject, &mut dump, &mut names)?;
+    // What is no heap is not written, and looking at it ends, too.
+    let (mut none, mut other) = (Vec::new(), Vec::new());
+    let checked = write(&subject, &mut none, &mut other);
+    assert!(
+        matches!(checked, Err(SnapshotError::Unsound { .. })),
+        "{checked:?}"
+    );
+    assert!(none.is_empty() && other.is_empty());
     assert!(facts.pages > 0 && facts.live() <= facts.slots);
     dump.extend(names);
     Ok(dump)

@@ -1,21 +1,34 @@
 //! Where things lie in the memory of each Ruby: offsets and sizes in bytes, as
 //! the table has them by minor version. `script/ruby-layouts` makes it from Ruby's
-//! sources; what no debug information tells is in the decoders.
+//! sources, or from a build for wasm32; what no debug information tells is in the
+//! decoders.
 
 mod table;
 
 /// An offset or a size; `None`: this Ruby has no such thing.
 pub(crate) type Field = Option<u64>;
 
+/// How far a row is known to be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// What it reads was held against what live Rubies of that version say.
+    Live,
+    /// It was derived from debug information of another machine's build, in a way
+    /// that gives the rows of other versions as their sources do. No live Ruby of
+    /// that version was at hand.
+    Derived,
+}
+
 /// One minor version. Fields are named by struct and member as Ruby names them,
 /// `ext` is `rb_classext_struct`, `ccs` `rb_class_cc_entries`, `ar` and `st` are
 /// the two kinds of tables of a Hash, `id` is `rb_id_table`, `gen` the table of
 /// instance variables of objects that have no place for them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub(crate) version: (u32, u32),
     /// The release that the row was read from.
     pub(crate) source: &'static str,
+    pub(crate) checked: Checked,
     pub(crate) class_super: Field,
     pub(crate) class_m_tbl: Field,
     pub(crate) class_ext: Field,
@@ -107,6 +120,7 @@ pub(crate) struct Layout {
     pub(crate) vm_loading: Field,
     pub(crate) vm_overloaded: Field,
     pub(crate) vm_negative: Field,
+    pub(crate) vm_shape_list: Field,
     pub(crate) vm_global_list: Field,
     pub(crate) objspace_global_list: Field,
     pub(crate) objspace_gc_count: Field,
@@ -165,6 +179,8 @@ pub(crate) struct Layout {
     pub(crate) singleton: u64,
     pub(crate) proc_default: u64,
     pub(crate) undef: u64,
+    /// The type of the shape of objects that have a table instead.
+    pub(crate) shape_too_complex: u8,
     /// Names of the types of IMEMO, by number.
     pub(crate) imemo: [&'static str; 16],
 }

@@ -90,7 +90,7 @@ pub(crate) fn take_core(from: &CoreFile, folder: PathBuf, redact: bool) -> Resul
             None,
         )
     })?;
-    let (taken, absent) = snapshot::taken(facts, bytes, Duration::ZERO, started);
+    let (taken, unlike) = snapshot::taken(facts, bytes, Duration::ZERO, started);
     let record = DumpRecord {
         label: "A".to_owned(),
         file_bytes: std::fs::metadata(&path).map_or(0, |found| found.len()),
@@ -101,7 +101,8 @@ pub(crate) fn take_core(from: &CoreFile, folder: PathBuf, redact: bool) -> Resul
             at: at.to_string(),
             generation: taken.gc_count,
             how: "snapshot".to_owned(),
-            absent,
+            absent: unlike.absent,
+            caveat: unlike.caveat,
             pause_ms: 0.0,
             extra_memory_bytes: None,
             seconds: taken.elapsed.as_secs_f64(),

@@ -42,6 +42,9 @@ pub(crate) fn document(captured: &[Captured], folder: &Path, remark: Option<Stri
     );
     document.push(Block::Facts(facts));
     document.push(Block::Table(table(captured)));
+    for caveat in caveats(captured) {
+        document.note(Note::plain(caveat));
+    }
     if let Some(remark) = remark {
         document.note(Note::plain(remark));
     }
@@ -115,6 +118,16 @@ fn from_memory(captured: &[Captured]) -> Option<Fact> {
         label: "taken by".to_owned(),
         ..Fact::new("via", text, data)
     })
+}
+
+/// How far dumps can be trusted, each of them once.
+fn caveats(captured: &[Captured]) -> Vec<String> {
+    let records = captured.iter().flat_map(|one| &one.dumps);
+    let costs = records.filter_map(|(record, _)| record.cost.as_ref());
+    let mut found: Vec<String> = costs.filter_map(|cost| cost.caveat.clone()).collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 fn next(captured: &[Captured], folder: &Path) -> String {

@@ -26,14 +26,23 @@ fn program(pid: Pid, mappings: &[maps::Mapping]) -> Result<Program> {
     })
 }
 
-/// Takes one dump, and says what it has not.
+/// In what a dump from memory is unlike one of Ruby's own.
+#[derive(Default)]
+pub(super) struct Unlike {
+    /// What it has not.
+    pub(super) absent: Vec<String>,
+    /// How far it can be trusted.
+    pub(super) caveat: Option<String>,
+}
+
+/// Takes one dump, and says in what it is unlike Ruby's own.
 pub(super) fn take(
     target: &Target,
     dump: &mut dyn Write,
     names: &mut dyn Write,
     options: Options,
     interrupt: &Interrupt,
-) -> Result<(CopyTaken, Vec<String>)> {
+) -> Result<(CopyTaken, Unlike)> {
     let pid = target.pid;
     let started = Instant::now();
     let program = program(pid, &maps::read(pid)?)?;
@@ -77,7 +86,7 @@ pub(super) fn taken(
     bytes: u64,
     pause: Duration,
     started: Instant,
-) -> (CopyTaken, Vec<String>) {
+) -> (CopyTaken, Unlike) {
     let taken = CopyTaken {
         pause,
         extra_memory: None,
@@ -86,7 +95,11 @@ pub(super) fn taken(
         bytes: Bytes(bytes),
         elapsed: started.elapsed(),
     };
-    (taken, facts.absent.into_iter().map(str::to_owned).collect())
+    let unlike = Unlike {
+        caveat: facts.caveat(),
+        absent: facts.absent.into_iter().map(str::to_owned).collect(),
+    };
+    (taken, unlike)
 }
 
 /// Writes the dump of what a memory holds; how long it is.

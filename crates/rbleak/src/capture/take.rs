@@ -2,7 +2,7 @@
 //! run, one for each process.
 
 use super::reach::{How, Reached};
-use super::snapshot;
+use super::snapshot::{self, Unlike};
 use super::target::Target;
 use crate::files::write_atomically;
 use crate::run::{
@@ -244,13 +244,13 @@ impl Subject {
         );
         let at = Timestamp::now();
         let (path, names_path) = (self.run.join(&file), self.run.join(&names));
-        let (taken, absent) = match &mut self.reached.session {
+        let (taken, unlike) = match &mut self.reached.session {
             Some(session) => {
                 let pid = self.target.pid;
                 let taken = both(&path, &names_path, |dump, names| {
                     asked(session, dump, names, options, pid)
                 })?;
-                (taken, Vec::new())
+                (taken, Unlike::default())
             }
             None => both(&path, &names_path, |dump, names| {
                 snapshot::take(&self.target, dump, names, options, interrupt)
@@ -270,7 +270,8 @@ impl Subject {
                     None => "snapshot",
                 }
                 .to_owned(),
-                absent,
+                absent: unlike.absent,
+                caveat: unlike.caveat,
                 pause_ms: millis(taken.pause),
                 extra_memory_bytes: taken.extra_memory.map(|bytes| bytes.0),
                 seconds: taken.elapsed.as_secs_f64(),
