@@ -390,6 +390,20 @@ fn files_that_are_no_core_files_are_refused() {
     refused(&core, "is not whole");
 }
 
+#[test]
+fn what_does_not_fit_together_is_refused_and_nothing_is_kept() {
+    let bench = Bench::new();
+    // As no Ruby is, unless it is read by a layout that is not its own.
+    let code = "Object.send(:remove_const, :Object); puts 'up'; $stdout.flush; sleep";
+    let mut ruby = Live::plain(code);
+    let pid = ruby.text();
+    let told = run(&bench, &["capture", "--via", "snapshot", &pid, "-o", "out"]);
+    told.assert_refused("does not fit together (Object is not among the constants)");
+    assert!(told.stderr.contains("--via agent"), "{}", told.stderr);
+    assert!(!bench.home.path().join("out").exists());
+    assert!(ruby.is_alive());
+}
+
 /// Waits for a lock that nobody gives back, with the interpreter's in its hand.
 const STUCK: &str = "require 'fiddle'
     $stdout.sync = true

@@ -196,3 +196,84 @@ impl Layout {
         table::LAYOUTS.iter().map(|row| row.version)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Checked, Layout};
+    use std::io::Read;
+    use std::path::Path;
+
+    fn dump(name: &str) -> Vec<serde_json::Value> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/dumps/3.2");
+        let file = std::fs::File::open(path.join(name)).expect("a fixture");
+        let mut text = String::new();
+        let mut whole = zstd::Decoder::new(file).expect("Zstandard");
+        whole.read_to_string(&mut text).expect("text");
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
+    }
+
+    /// What objects of a kind take beside their slots, by Ruby's own account.
+    fn beside(dump: &[serde_json::Value], key: &str, value: &str) -> Vec<Option<u64>> {
+        let of_kind = dump.iter().filter(|line| line[key] == value);
+        of_kind
+            .map(|line| Some(line["memsize"].as_u64()? - line["slot_size"].as_u64()?))
+            .collect()
+    }
+
+    /// The layout of 3.2 was never held against a live one, but a real 3.2.11 has told
+    /// how large some of its structs are.
+    #[test]
+    fn sizes_of_3_2_are_those_that_a_real_one_tells() {
+        let row = Layout::of((3, 2)).expect("a row");
+        assert_eq!(row.checked, Checked::Derived);
+        let full = dump("full.ndjson.zst");
+        for (kind, size) in [
+            ("proc", row.proc_size),
+            ("binding", row.binding_size),
+            ("method", row.method_size),
+        ] {
+            let told = beside(&full, "struct", kind);
+            assert!(!told.is_empty(), "{kind}");
+            assert!(told.iter().all(|it| *it == size), "{kind}: {told:?}");
+        }
+        // Others have buffers, stacks and variables of their own.
+        for (key, kind, size) in [
+            ("struct", "VM/thread", row.thread_size),
+            ("type", "FILE", row.io_size),
+        ] {
+            let told = beside(&full, key, kind);
+            assert!(told.contains(&size), "{kind}: {told:?}");
+        }
+        // A class and what it has more are in one slot of 160 bytes.
+        let class = row.class_size.zip(row.ext_size);
+        assert!(class.is_some_and(|(own, more)| (81..=160).contains(&(own + more))));
+        let classes = full.iter().filter(|line| line["type"] == "CLASS");
+        assert!(classes.clone().count() > 100);
+        assert!(classes.into_iter().all(|line| line["slot_size"] == 160));
+    }
+
+    /// Shapes lie one after another, and a dump has their addresses.
+    #[test]
+    fn shapes_of_3_2_lie_where_a_real_one_has_them() {
+        let row = Layout::of((3, 2)).expect("a row");
+        let shapes: Vec<(u64, u64)> = dump("shapes.ndjson.zst")
+            .iter()
+            .filter(|line| line["type"] == "SHAPE")
+            .filter_map(|line| {
+                let address = line["address"].as_str()?.strip_prefix("0x")?;
+                let address = u64::from_str_radix(address, 16).ok()?;
+                Some((line["id"].as_u64()?, address))
+            })
+            .collect();
+        assert!(shapes.len() > 100, "{}", shapes.len());
+        let size = row.shape_size.expect("it has shapes");
+        let (first, start) = shapes[0];
+        assert_eq!(first, 0);
+        for (id, address) in shapes {
+            assert_eq!(address, start + id * size, "{id}");
+        }
+    }
+}

@@ -201,3 +201,70 @@ fn table(captured: &[Captured]) -> Table {
         left_out: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{DumpCost, DumpRecord};
+    use rbleak_capture::CopyTaken;
+    use rbleak_process::Pid;
+    use rbleak_units::Objects;
+    use std::time::Duration;
+
+    fn captured(caveats: &[Option<&str>]) -> Captured {
+        let dumps = caveats.iter().map(|caveat| {
+            let cost = DumpCost {
+                at: String::new(),
+                generation: 1,
+                how: "snapshot".to_owned(),
+                absent: Vec::new(),
+                caveat: caveat.map(str::to_owned),
+                pause_ms: 0.0,
+                extra_memory_bytes: None,
+                seconds: 0.0,
+                raw_bytes: 1,
+            };
+            let record = DumpRecord {
+                label: "A".to_owned(),
+                file: "A.ndjson.zst".to_owned(),
+                names: None,
+                requests: 0,
+                file_bytes: 1,
+                cost: Some(cost),
+            };
+            let taken = CopyTaken {
+                pause: Duration::ZERO,
+                extra_memory: None,
+                gc_count: 1,
+                live_slots: Objects(1),
+                bytes: Bytes(1),
+                elapsed: Duration::ZERO,
+            };
+            (record, taken)
+        });
+        Captured {
+            target: super::super::target::Target {
+                pid: Pid(1),
+                name: "ruby".to_owned(),
+                ruby: None,
+                start_time: 0,
+            },
+            how: How::Core,
+            folder: Path::new("out").to_owned(),
+            dumps: dumps.collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_never_seen_to_be_right_is_said_once() {
+        let all = [
+            captured(&[Some("never compared"), Some("never compared")]),
+            captured(&[None, Some("never compared")]),
+        ];
+        assert_eq!(caveats(&all), ["never compared"]);
+        let said = document(&all, Path::new("out"), None);
+        let text = format!("{said:?}");
+        assert_eq!(text.matches("never compared").count(), 1, "{text}");
+        assert_eq!(caveats(&[captured(&[None])]), [] as [&str; 0]);
+    }
+}
