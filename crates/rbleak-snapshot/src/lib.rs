@@ -194,7 +194,7 @@ pub fn write(
 /// who want to see that any memory is walked to its end.
 ///
 /// # Errors
-/// As of [`write`].
+/// As of [`write()`].
 pub fn write_unchecked(
     subject: &Subject<'_>,
     dump: &mut dyn Write,
