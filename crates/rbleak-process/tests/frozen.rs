@@ -1,5 +1,5 @@
 //! Copies of real processes that never run.
-#![cfg(target_arch = "x86_64")]
+#![cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 
 use rbleak_process::inject::Frozen;
 use rbleak_process::memory::{Live, Memory};

@@ -11,29 +11,13 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use super::native::refuse_traced;
 use super::tracee::Tracee;
-use super::{InjectError, raw, refuse_traced, symbols};
+use super::{InjectError, arch, raw, symbols};
 use crate::memory::Registers;
 use crate::{Pid, procfs};
 
-/// Calls the kernel. A copy that goes on behind that for itself ends; the process
-/// never does, unless its tracer was killed at that very moment: then it fails
-/// where everybody sees it.
-///
-/// ```text
-///       syscall
-///       test rax, rax
-///       jz over
-///       int3
-/// over: mov eax, 231    exit_group
-///       xor edi, edi
-///       syscall
-///       jmp over
-/// ```
-const CODE: [u8; 19] = [
-    0x0f, 0x05, 0x48, 0x85, 0xc0, 0x74, 0x01, 0xcc, 0xb8, 0xe7, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05,
-    0xeb, 0xf5,
-];
+/// Pages are no smaller; the kernel rounds up.
 const PAGE: u64 = 4096;
 /// A copy that was killed for want of memory may take a while.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,7 +47,9 @@ impl Frozen {
         let mut tracee = Tracee::stop(pid)?;
         let registers = tracee.contents();
         let page = tracee.map_code(syscall, PAGE)?;
-        let cloned = tracee.write(page, &CODE).and_then(|()| tracee.copy(page));
+        let cloned = tracee
+            .write(page, &arch::COPY)
+            .and_then(|()| tracee.copy(page));
         // With or without a copy.
         let unmapped = tracee.unmap(syscall, page, PAGE);
         let released = tracee.release();

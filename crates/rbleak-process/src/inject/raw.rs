@@ -5,10 +5,8 @@ use std::io;
 
 use crate::Pid;
 
-/// NT_X86_XSTATE of elf.h: all registers that `user_regs_struct` leaves out.
-const XSTATE: usize = 0x202;
-/// More than any processor has.
-const LARGEST_XSTATE: usize = 64 << 10;
+/// More than the registers of any processor.
+const LARGEST_SET: usize = 64 << 10;
 
 /// What has happened to a tracee, as waitpid(2) writes it; `None`: nothing.
 pub(super) fn status(pid: Pid) -> io::Result<Option<i32>> {
@@ -28,9 +26,9 @@ pub(super) fn status(pid: Pid) -> io::Result<Option<i32>> {
     }
 }
 
-/// The vector registers of a stopped tracee.
-pub(super) fn xstate(pid: Pid) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; LARGEST_XSTATE];
+/// Registers of a stopped tracee: the set of that number in elf.h.
+pub(super) fn register_set(pid: Pid, set: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; LARGEST_SET];
     let mut vector = libc::iovec {
         iov_base: bytes.as_mut_ptr().cast(),
         iov_len: bytes.len(),
@@ -41,7 +39,7 @@ pub(super) fn xstate(pid: Pid) -> io::Result<Vec<u8>> {
         libc::ptrace(
             libc::PTRACE_GETREGSET,
             pid.0.cast_signed(),
-            XSTATE,
+            set,
             &raw mut vector,
         )
     };
@@ -52,8 +50,8 @@ pub(super) fn xstate(pid: Pid) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Gives a stopped tracee the vector registers that [`xstate`] read.
-pub(super) fn set_xstate(pid: Pid, bytes: &[u8]) -> io::Result<()> {
+/// Gives a stopped tracee the registers that [`register_set`] read.
+pub(super) fn set_register_set(pid: Pid, set: usize, bytes: &[u8]) -> io::Result<()> {
     let mut vector = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
@@ -64,7 +62,7 @@ pub(super) fn set_xstate(pid: Pid, bytes: &[u8]) -> io::Result<()> {
         libc::ptrace(
             libc::PTRACE_SETREGSET,
             pid.0.cast_signed(),
-            XSTATE,
+            set,
             &raw mut vector,
         )
     };

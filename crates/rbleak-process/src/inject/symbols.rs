@@ -7,12 +7,11 @@ use std::os::unix::fs::FileExt;
 use memchr::memmem;
 use object::{Object, ObjectSymbol};
 
-use super::InjectError;
+use super::native::not_permitted;
+use super::{InjectError, arch};
 use crate::maps::{self, Backing, Mapping};
 use crate::{Pid, exports, procfs, ruby};
 
-/// Of an x86-64 `syscall`.
-const SYSCALL: [u8; 2] = [0x0f, 0x05];
 const EVAL: &str = "rb_eval_string";
 
 /// Addresses in the process.
@@ -91,20 +90,18 @@ fn entries(pid: Pid, mappings: &[Mapping]) -> Result<(u64, Postpone), InjectErro
     })
 }
 
-/// The C library has one for certain, and the kernel maps some more.
+/// The kernel maps one, and libraries have some more.
 fn syscall_in(pid: Pid, mappings: &[Mapping]) -> Result<u64, InjectError> {
     let system = |source| InjectError::System { pid, source };
     let memory = File::open(procfs::path(pid, "mem")).map_err(|error| match error.kind() {
-        std::io::ErrorKind::PermissionDenied => super::not_permitted(pid),
+        std::io::ErrorKind::PermissionDenied => not_permitted(pid),
         _ => system(error),
     })?;
     let is_meant = |mapping: &&Mapping| {
         let named = match &mapping.backing {
             Backing::File(file) => {
                 let name = file.name();
-                ["libc.", "libc-", "ld-musl"]
-                    .iter()
-                    .any(|it| name.starts_with(it))
+                arch::LIBRARIES.iter().any(|it| name.starts_with(it))
             }
             Backing::Kernel(name) => name == "vdso",
             _ => false,
@@ -113,9 +110,11 @@ fn syscall_in(pid: Pid, mappings: &[Mapping]) -> Result<u64, InjectError> {
     };
     for mapping in mappings.iter().filter(is_meant) {
         let mut text = vec![0; usize::try_from(mapping.size().0).unwrap_or_default()];
-        if memory.read_exact_at(&mut text, mapping.start.0).is_ok()
-            && let Some(at) = memmem::find(&text, &SYSCALL)
-        {
+        if memory.read_exact_at(&mut text, mapping.start.0).is_err() {
+            continue;
+        }
+        let mut found = memmem::find_iter(&text, &arch::SYSCALL);
+        if let Some(at) = found.find(|at| at.is_multiple_of(arch::ALIGNMENT)) {
             return Ok(mapping.start.0 + at as u64);
         }
     }

@@ -6,12 +6,13 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use libc::user_regs_struct as Registers;
 use nix::errno::Errno;
 use nix::sys::ptrace;
 
+use super::arch::{self, Registers, Vectors};
+use super::native::not_permitted;
 use super::symbols::{Entries, Postpone};
-use super::{InjectError, not_permitted, raw};
+use super::{InjectError, raw};
 use crate::{Pid, procfs};
 
 /// How long a thread may take to stop, and a call to return.
@@ -21,10 +22,9 @@ const EAGER: Duration = Duration::from_millis(2);
 const NAP: Duration = Duration::from_micros(200);
 /// Signals may come between any two instructions; not without end.
 const MOST_STEPS: u32 = 100;
-/// Left alone below the stack: the red zone of the x86-64 ABI, and more.
-const BELOW_STACK: u64 = 512;
-/// No call: what was interrupted is not to be begun again within ours.
-const NO_SYSCALL: u64 = u64::MAX;
+/// So often a thread may go on before what it was interrupted in is given up: each
+/// time for twice as long, 50 ms together.
+const MOST_MOMENTS: u32 = 8;
 /// The event of a stop that was asked for, PTRACE_EVENT_STOP.
 const EVENT_STOP: i32 = 128;
 const MMAP: u64 = libc::SYS_mmap as u64;
@@ -38,7 +38,7 @@ pub(super) struct Tracee {
     pid: Pid,
     memory: File,
     since: Instant,
-    saved: Option<(Registers, Vec<u8>)>,
+    saved: Option<(Registers, Option<Vectors>)>,
     attached: bool,
     /// Signals that came meanwhile: sent again once it goes on.
     held: Vec<i32>,
@@ -88,10 +88,38 @@ impl Tracee {
             Some(Stop::Asked | Stop::Copied) => {}
             None => return Err(InjectError::Unstoppable { pid }),
         }
-        let registers = tracee.registers()?;
-        let vectors = raw::xstate(pid).map_err(|source| InjectError::System { pid, source })?;
-        tracee.saved = Some((registers, vectors));
+        let registers = tracee.decided()?;
+        let vectors = arch::vectors(pid).map_err(|source| InjectError::System { pid, source })?;
+        tracee.saved = Some((registers, Some(vectors)));
         Ok(tracee)
+    }
+
+    /// The registers with which the thread can go on at any time.
+    fn decided(&mut self) -> Result<Registers, InjectError> {
+        let pid = self.pid;
+        let mut registers = self.registers()?;
+        for moment in 0..MOST_MOMENTS {
+            let instruction = || {
+                let mut bytes = [0; arch::SYSCALL.len()];
+                let read = self
+                    .memory
+                    .read_exact_at(&mut bytes, arch::next(&registers));
+                read.is_ok().then_some(bytes)
+            };
+            if !arch::is_undecided(&registers, instruction) {
+                break;
+            }
+            ptrace::cont(number(pid), None).map_err(|error| failure(pid, error))?;
+            std::thread::sleep(NAP * (1 << moment));
+            ptrace::interrupt(number(pid)).map_err(|error| failure(pid, error))?;
+            match self.wait()? {
+                Some(Stop::Signal(signal)) => self.held.push(signal),
+                Some(Stop::Asked | Stop::Copied) => {}
+                None => return Err(InjectError::Unstoppable { pid }),
+            }
+            registers = self.registers()?;
+        }
+        Ok(registers)
     }
 
     /// A copy of a tracee, which is traced from its first moment on.
@@ -119,7 +147,7 @@ impl Tracee {
         ptrace::setoptions(number(pid), ptrace::Options::PTRACE_O_EXITKILL)
             .map_err(|error| failure(pid, error))?;
         let registers = copy.registers()?;
-        copy.saved = Some((registers, Vec::new()));
+        copy.saved = Some((registers, None));
         Ok(copy)
     }
 
@@ -128,14 +156,7 @@ impl Tracee {
 
     /// What its registers held when it stopped.
     pub(super) fn contents(&self) -> crate::memory::Registers {
-        let it = self.as_it_was();
-        crate::memory::Registers {
-            stack_pointer: it.rsp,
-            general: vec![
-                it.rax, it.rbx, it.rcx, it.rdx, it.rsi, it.rdi, it.rbp, it.r8, it.r9, it.r10,
-                it.r11, it.r12, it.r13, it.r14, it.r15,
-            ],
-        }
+        arch::contents(&self.as_it_was())
     }
 
     /// Has it make a copy of itself, by the call at `at`: the copy's number, and
@@ -240,7 +261,10 @@ impl Tracee {
         }
         let restored = match self.saved.take() {
             None => Ok(()),
-            Some((registers, vectors)) => raw::set_xstate(self.pid, &vectors)
+            Some((registers, vectors)) => vectors
+                .map_or(Ok(()), |it| {
+                    raw::set_register_set(self.pid, it.set, &it.bytes)
+                })
                 .map_err(|source| InjectError::System {
                     pid: self.pid,
                     source,
@@ -258,17 +282,7 @@ impl Tracee {
     /// Steps over an instruction that calls the kernel.
     fn syscall(&mut self, at: u64, call: u64, arguments: [u64; 6]) -> Result<u64, InjectError> {
         let mut registers = self.as_it_was();
-        registers.rip = at;
-        registers.rax = call;
-        registers.orig_rax = NO_SYSCALL;
-        [
-            registers.rdi,
-            registers.rsi,
-            registers.rdx,
-            registers.r10,
-            registers.r8,
-            registers.r9,
-        ] = arguments;
+        arch::call_kernel(&mut registers, at, call, arguments);
         self.set_registers(&registers)?;
         for _ in 0..MOST_STEPS {
             ptrace::step(number(self.pid), None).map_err(|error| failure(self.pid, error))?;
@@ -285,16 +299,17 @@ impl Tracee {
                 None => return Err(self.stuck("a call of the kernel did not return")),
             }
             let now = self.registers()?;
-            if now.rip == at + 2 {
+            if arch::next(&now) == at + arch::SYSCALL.len() as u64 {
                 // Errors are the last page of numbers.
-                let error = now.rax.cast_signed();
+                let answer = arch::answer(&now);
+                let error = answer.cast_signed();
                 if (-4095..0).contains(&error) {
                     return Err(InjectError::System {
                         pid: self.pid,
                         source: io::Error::from_raw_os_error(-error as i32),
                     });
                 }
-                return Ok(now.rax);
+                return Ok(answer);
             }
         }
         Err(self.stuck("signals kept coming"))
@@ -303,22 +318,17 @@ impl Tracee {
     /// Calls a function, which returns to address 0: there the thread stops.
     fn call(&mut self, function: u64, arguments: [u64; 3]) -> Result<u64, InjectError> {
         let mut registers = self.as_it_was();
-        // Aligned as after a call instruction.
-        let stack = ((registers.rsp - BELOW_STACK) & !0xf) - 8;
-        self.write(stack, &0_u64.to_ne_bytes())?;
-        registers.rsp = stack;
-        registers.rip = function;
-        registers.rax = 0;
-        registers.orig_rax = NO_SYSCALL;
-        [registers.rdi, registers.rsi, registers.rdx] = arguments;
+        if let Some(place) = arch::call(&mut registers, function, arguments) {
+            self.write(place, &0_u64.to_ne_bytes())?;
+        }
         self.set_registers(&registers)?;
         for _ in 0..MOST_STEPS {
             ptrace::cont(number(self.pid), None).map_err(|error| failure(self.pid, error))?;
             match self.wait()? {
                 Some(Stop::Signal(signal)) => {
                     let now = self.registers()?;
-                    if signal == libc::SIGSEGV && now.rip == 0 {
-                        return Ok(now.rax);
+                    if signal == libc::SIGSEGV && arch::next(&now) == 0 {
+                        return Ok(arch::answer(&now));
                     }
                     if signal == libc::SIGSEGV {
                         return Err(self.stuck("what was called went astray"));

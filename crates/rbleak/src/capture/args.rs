@@ -121,10 +121,11 @@ Examples:
 
 The process forks, and the copy writes its heap: the process stands still for the
 fork alone. Where the agent is loaded (rbleak agent) it is asked to. Elsewhere, on
-x86-64, the main thread is stopped for some tenths of a millisecond and Ruby is
-told to start the same agent, which leaves when the capture is over. Where it is
-stuck in C code, and with --via snapshot, its memory is read instead, from a copy
-that never runs a line of it: the dump then has no values that only C code knows.
+x86-64 and aarch64, the main thread is stopped for some tenths of a millisecond and
+Ruby is told to start the same agent, which leaves when the capture is over. Where
+it is stuck in C code, and with --via snapshot, its memory is read instead on x86-64,
+from a copy that never runs a line of it: the dump then has no values that only C
+code knows.
 
 While the copy writes, pages that either of the two writes to are held twice. What
 that may come to is compared with what is free in the control group first.

@@ -39,7 +39,7 @@ impl CoreFile {
                 path.display()
             )
         })?;
-        rbleak_snapshot::check(&program.description)?;
+        snapshot::known(&program.description)?;
         Ok(CoreFile {
             core,
             program,

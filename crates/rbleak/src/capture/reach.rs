@@ -90,7 +90,9 @@ pub(crate) fn reach(
             }
             Ok(None) => {}
             // No thread of it gives up the lock: an injected one would not get it.
-            Err(LiveError::Silent { .. }) if via == Via::Auto && !traces => {
+            Err(LiveError::Silent { .. })
+                if via == Via::Auto && !traces && check(target).is_ok() =>
+            {
                 return silent(target, true);
             }
             Err(error) => return Err(error.into()),
@@ -105,7 +107,8 @@ pub(crate) fn reach(
     if let Some(reached) = injected(target, interrupt)? {
         return Ok(reached);
     }
-    if via == Via::Auto && !traces {
+    let is_readable = check(target).is_ok();
+    if via == Via::Auto && !traces && is_readable {
         return silent(target, true);
     }
     // Its page stays: the code in it may yet be evaluated, finds no file then, and
@@ -113,8 +116,12 @@ pub(crate) fn reach(
     bail!(
         "the main thread of process {pid} came to no safe point within {} s: it is stuck in C \
          code that keeps the interpreter's lock; nothing was captured, and the process goes on as \
-         before (--via snapshot reads its memory instead)",
-        ACKNOWLEDGED.as_secs()
+         before{}",
+        ACKNOWLEDGED.as_secs(),
+        match is_readable {
+            true => " (--via snapshot reads its memory instead)",
+            false => "",
+        }
     );
 }
 

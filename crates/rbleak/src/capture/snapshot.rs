@@ -16,8 +16,22 @@ use std::time::{Duration, Instant};
 /// Whether the Ruby of a process is one that can be read.
 pub(super) fn check(target: &Target) -> Result<()> {
     let program = program(target.pid, &maps::read(target.pid)?)?;
-    rbleak_snapshot::check(&program.description)
+    known(&program.description)
         .with_context(|| format!("cannot read the memory of process {}", target.pid))
+}
+
+/// Whether it is known how the Ruby that describes itself so lays out its memory.
+pub(super) fn known(description: &str) -> Result<()> {
+    if let Some((_, platform)) = description.rsplit_once('[')
+        && !platform.starts_with("x86_64-")
+    {
+        bail!(
+            "how Ruby lays out its objects is known here of x86-64 alone, and this one is for {}: \
+             take --via agent or --via inject",
+            platform.trim_end_matches(']')
+        );
+    }
+    Ok(rbleak_snapshot::check(description)?)
 }
 
 fn program(pid: Pid, mappings: &[maps::Mapping]) -> Result<Program> {
@@ -190,5 +204,28 @@ impl Write for Counted<'_, '_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rubies_of_other_processors_are_refused_by_name() {
+        let of = |platform: &str| {
+            known(&format!(
+                "ruby 3.1.2p20 (2022-04-12 revision 4491bb740a) [{platform}]"
+            ))
+        };
+        assert!(of("x86_64-linux-gnu").is_ok());
+        assert!(of("x86_64-linux-musl").is_ok());
+        let refused = of("aarch64-linux-gnu").unwrap_err().to_string();
+        assert!(
+            refused.contains("this one is for aarch64-linux-gnu: take --via agent"),
+            "{refused}"
+        );
+        let unknown = known("ruby 3.0.7 (2024) [x86_64-linux]").unwrap_err();
+        assert!(unknown.to_string().contains("known: "), "{unknown}");
     }
 }
