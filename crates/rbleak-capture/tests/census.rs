@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{PUMA, Place, boot, leaky, spread};
+use common::{PUMA, Place, boot, leaky};
 use rbleak_capture::{App, Container, Launch, Mode};
 
 /// A container under every kind of name, all larger than what is left out.
@@ -144,7 +144,11 @@ fn leaves_no_trace(app: &mut App) {
         })
         .collect();
     eprintln!("around censuses: {live:?}");
-    assert!(spread(&live) <= 5, "{live:?}");
+    // A timer of the app's may come between two of them; what a census leaves, each
+    // of them leaves.
+    let mut steps: Vec<i64> = live.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    steps.sort_unstable();
+    assert!(steps[steps.len() / 2] <= 1, "{live:?}");
 }
 
 #[test]
