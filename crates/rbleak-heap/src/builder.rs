@@ -10,10 +10,9 @@ use crate::index::Addresses;
 use crate::interner::{Interner, StringId};
 use crate::issues::Reason;
 use crate::kinds::{Kind, KindNumbers};
-use crate::known::{Known, KnownKinds};
 use crate::object_type::ObjectType;
 use crate::pages::Walk;
-use crate::scan::{Fields, LineKind, Record, Tail, Tails, decode};
+use crate::scan::{Fields, LineKind, Memo, Record, Remembered, decode};
 use crate::shapes::{Shape, Shapes};
 use crate::sites::SiteNumbers;
 use crate::version::{Marker, Markers};
@@ -47,8 +46,7 @@ pub(crate) struct Builder {
     pub(crate) strings: Interner,
     sites: SiteNumbers,
     kinds: KindNumbers,
-    known: KnownKinds,
-    pub(crate) tails: Tails,
+    pub(crate) memo: Memo,
     classes: FxHashMap<u64, u32>,
     pub(crate) roots: Vec<(String, Vec<u64>)>,
     pub(crate) edges: Edges,
@@ -164,25 +162,16 @@ impl Builder {
         if fields.has_chilled {
             self.markers.see(Marker::Chilled);
         }
-        // What stands at the class of a free slot is the next one.
-        let class_word = if is_live { fields.class } else { 0 };
-        let spelling = self.spelling(fields);
-        let said = (object_type, class_word, spelling, fields.detail);
-        let place = KnownKinds::place(said);
-        // A line with a record has more to be booked than its kind.
-        let known = match record {
-            None => self.known.get(place, said, &self.strings),
-            Some(_) => None,
-        };
-        let kind = known.unwrap_or_else(|| {
-            let kind = self.kind(object_type, class_word, spelling, fields, record, &mut bad);
-            if let Some(record) = record {
-                self.class_fields(record, object_type, mark, &mut bad);
-            } else if bad.is_none() {
-                self.known.put(place, kind);
+        let kind = match fields.kind {
+            Some(kind) => kind,
+            None => {
+                let kind = self.kind(object_type, fields, record, &mut bad);
+                if let Some(record) = record {
+                    self.class_fields(record, object_type, mark, &mut bad);
+                }
+                kind
             }
-            kind.kind
-        });
+        };
         self.addresses.push(fields.address);
         self.columns.push(&Row {
             kind,
@@ -236,7 +225,7 @@ impl Builder {
 
     /// Gives back what only lines that come in need.
     pub(crate) fn close(&mut self) {
-        self.tails = Tails::default();
+        self.memo = Memo::default();
     }
 
     /// The number of a word of `class`.
@@ -250,75 +239,52 @@ impl Builder {
         class
     }
 
-    /// How a line spells its site; [`ABSENT`] for one without.
-    #[inline]
-    fn spelling(&mut self, fields: &Fields<'_>) -> u32 {
-        match fields.spelling {
-            Some(spelling) => spelling,
-            None => self.new_spelling(fields),
-        }
-    }
-
-    /// The same of a line whose end is not remembered, and now is.
-    #[inline(never)]
-    fn new_spelling(&mut self, fields: &Fields<'_>) -> u32 {
-        let spelling = fields.file.map_or(ABSENT, |file| {
-            self.sites.spelling(
-                (file, fields.line, fields.method),
-                &mut self.strings,
-                &mut self.columns.site_table,
-            )
-        });
-        if let Some(hash) = fields.tail {
-            // Others are not given a hash.
-            let number = |number: Option<u64>| number.map_or(ABSENT, |number| number as u32);
-            let tail = Tail {
-                generation: number(fields.generation),
-                memsize: number(fields.memsize),
-                spelling,
-            };
-            self.tails.put(hash, tail);
-        }
-        spelling
-    }
-
-    /// What a line says, with the number of its kind.
+    /// The number of the kind of a line that is not remembered, and now is if it
+    /// may be.
     #[inline(never)]
     fn kind(
         &mut self,
         object_type: ObjectType,
-        class_word: u64,
-        spelling: u32,
         fields: &Fields<'_>,
         record: Option<&Record<'_>>,
         bad: &mut Option<Reason>,
-    ) -> Known {
+    ) -> u32 {
         let detail = self.detail(object_type, fields, record, bad);
-        let class = match class_word {
-            0 => ABSENT,
-            word => self.class(word),
+        // What stands at the class of a free slot is the next one.
+        let class = match fields.class {
+            word if word != 0 && object_type.is_live() => self.class(word),
+            _ => ABSENT,
         };
-        let mut site = ABSENT;
-        if spelling != ABSENT {
-            let reason;
-            (site, reason) = self.sites.site(spelling);
+        let site = fields.file.map_or(ABSENT, |file| {
+            let said = (file, fields.line, fields.method);
+            let site_table = &mut self.columns.site_table;
+            let (site, reason) = self.sites.number(said, &mut self.strings, site_table);
             *bad = bad.or(reason);
-        }
+            site
+        });
         let kind = Kind {
             object_type,
             class,
             detail,
             site,
         };
-        Known {
-            class_word,
-            spelling,
-            detail: fields
-                .detail
-                .map_or(ABSENT, |detail| self.strings.intern_raw(detail)),
-            kind: self.kinds.number(kind, &mut self.columns.kind_table),
-            object_type,
+        let kind = self.kinds.number(kind, &mut self.columns.kind_table);
+        // A line with a record has more to be booked than its kind, one with a bad
+        // string that.
+        if let Some(key) = fields.key
+            && record.is_none()
+            && bad.is_none()
+        {
+            // Others are given no key.
+            let number = |number: Option<u64>| number.map_or(ABSENT, |number| number as u32);
+            let remembered = Remembered {
+                kind,
+                generation: number(fields.generation),
+                memsize: number(fields.memsize),
+            };
+            self.memo.put(key, remembered);
         }
+        kind
     }
 
     /// What each type has for its own: see [`Kind::detail`].

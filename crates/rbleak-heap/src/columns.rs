@@ -223,7 +223,13 @@ impl Sizes {
 
     fn extend_same(&mut self, other: &Sizes, rows: Range<usize>) {
         let first = self.column.len();
-        self.column.extend_from_slice(&other.column[rows.clone()]);
+        let same = &other.column[rows.clone()];
+        self.column.extend_from_slice(same);
+        // Without a way out of the loop many are looked at at once.
+        let has_overflow = |any: bool, &size: &u16| any | (size == SHORT_OVERFLOW);
+        if !same.iter().fold(false, has_overflow) {
+            return;
+        }
         for (at, row) in rows.enumerate() {
             if self.column[first + at] == SHORT_OVERFLOW
                 && let Some(value) = other.get(row)

@@ -75,7 +75,6 @@ mod input;
 mod interner;
 mod issues;
 mod kinds;
-mod known;
 mod look;
 mod memory;
 mod names;

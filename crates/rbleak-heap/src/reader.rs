@@ -27,6 +27,9 @@ pub(crate) struct Reader {
     pub(crate) issues: Issues,
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
+    /// Where each line ends, behind its newline, of those of the last step of
+    /// which the row says everything.
+    pub(crate) ends: Vec<u32>,
     /// Lines before the first that is in.
     pub(crate) first: Option<u64>,
     /// Lines that a newline ends.
@@ -84,6 +87,7 @@ impl Reader {
             issues: Issues::default(),
             lines: 0,
             bytes: 0,
+            ends: Vec::new(),
             first: None,
             ended_lines: 0,
             is_cut_in_doubt: false,
@@ -163,34 +167,42 @@ impl Reader {
             one_row_each: 0,
         };
         let mut is_regular = true;
+        self.ends.clear();
         loop {
             if let Some(twin) = &mut twin {
-                let (lines, bytes) = twin.give(&pending[usual.bytes..], &mut self.builder);
-                if lines > 0 {
+                let given = twin.give(&pending[usual.bytes..], &mut self.builder);
+                if let Some(&end) = given.ends.last() {
                     self.has_first();
-                    usual.bytes += bytes;
+                    let bytes = end as usize - given.start;
                     if is_regular {
-                        usual.one_row_each = usual.bytes;
+                        // Blocks are much smaller than 4 GB.
+                        let moved = usual.bytes.wrapping_sub(given.start) as u32;
+                        let ends = given.ends.iter().map(|end| end.wrapping_add(moved));
+                        self.ends.extend(ends);
+                        usual.one_row_each += bytes;
                     }
-                    self.lines += lines;
+                    usual.bytes += bytes;
+                    self.lines += given.ends.len() as u64;
                     self.bytes += bytes as u64;
                 }
                 if twin.is_used_up() {
                     break;
                 }
             }
-            let Some(length) = memchr::memchr(b'\n', &pending[usual.bytes..]) else {
+            let text = &pending[usual.bytes..];
+            let Some(length) = memchr::memchr(b'\n', text) else {
                 break;
             };
-            let line = &pending[usual.bytes..usual.bytes + length];
+            let line = &text[..length];
             if has_hole(line) {
                 break;
             }
             let references = &mut self.builder.edges.addresses;
             let mark = references.len();
             let mut fields = Fields::default();
-            let tails = &self.builder.tails;
-            let Some(object_type) = quick(line, &mut fields, references, self.wanted, tails) else {
+            let memo = &mut self.builder.memo;
+            let object_type = quick(text, length, &mut fields, references, self.wanted, memo);
+            let Some(object_type) = object_type else {
                 references.truncate(mark);
                 break;
             };
@@ -203,6 +215,7 @@ impl Reader {
             usual.bytes += length + 1;
             if is_regular {
                 usual.one_row_each = usual.bytes;
+                self.ends.push(usual.bytes as u32);
             }
             self.lines += 1;
             self.bytes += length as u64 + 1;

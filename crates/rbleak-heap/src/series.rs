@@ -15,7 +15,7 @@ use crate::memory::Meter;
 use crate::parallel;
 use crate::reader::{Reader, Step, Stop};
 use crate::scan::address_of;
-use crate::twin::{Alignment, Same, Twin};
+use crate::twin::{Alignment, Lines, Same, Twin};
 use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
@@ -250,20 +250,19 @@ fn step(lanes: &mut [Lane<'_>]) {
         .filter(|earlier| lane.used.bytes < earlier.stretch.bytes)
         .map(|earlier| {
             let stretch = &earlier.stretch;
-            let lines = &earlier.window.passed(stretch.behind)[..stretch.bytes];
-            Twin::new(
-                &earlier.reader.builder,
-                &mut lane.alignment,
-                &lines[lane.used.bytes..],
-                stretch.row + lane.used.rows,
-            )
+            let lines = Lines {
+                text: &earlier.window.passed(stretch.behind)[..stretch.bytes],
+                ends: &earlier.reader.ends[lane.used.rows as usize..],
+                start: lane.used.bytes,
+            };
+            let row = stretch.row + lane.used.rows;
+            Twin::new(&earlier.reader.builder, &mut lane.alignment, lines, row)
         });
-    let left = twin.as_ref().map_or(0, |twin| twin.lines.len());
     let result = lane
         .reader
         .step(&mut lane.window, lane.meter, twin.as_mut());
     if let (Some(twin), Some(earlier)) = (twin, before.last()) {
-        lane.used.bytes += left - twin.lines.len();
+        lane.used.bytes = twin.lines.start;
         lane.used.rows = twin.row - earlier.stretch.row;
     }
     lane.stretch = Stretch::default();

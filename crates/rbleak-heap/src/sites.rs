@@ -39,9 +39,21 @@ fn hash(file: &[u8], line: Option<u64>, method: Option<&[u8]>) -> u64 {
 }
 
 impl SiteNumbers {
-    /// The number of how a line spells its site, which is added to `sites`
-    /// if it is new.
-    pub(crate) fn spelling(
+    /// The number of a line's site, which is added to `sites` if it is new, with
+    /// the reason if a string of it is no valid JSON.
+    pub(crate) fn number(
+        &mut self,
+        said: Said<'_>,
+        strings: &mut Interner,
+        sites: &mut Vec<Site>,
+    ) -> (u32, Option<Reason>) {
+        let spelling = self.spelling(said, strings, sites);
+        let spelling = &self.spellings[spelling as usize];
+        (spelling.site, spelling.reason)
+    }
+
+    /// The number of how a line spells its site.
+    fn spelling(
         &mut self,
         said: Said<'_>,
         strings: &mut Interner,
@@ -87,7 +99,7 @@ impl SiteNumbers {
 
     /// Whether a line says what `spelling` says.
     #[inline]
-    pub(crate) fn is_spelt(
+    fn is_spelt(
         &self,
         spelling: u32,
         (file, line, method): Said<'_>,
@@ -101,13 +113,6 @@ impl SiteNumbers {
                 (None, None) => true,
                 _ => false,
             }
-    }
-
-    /// The site that a spelling means, with the reason if a string of it is no
-    /// valid JSON.
-    pub(crate) fn site(&self, spelling: u32) -> (u32, Option<Reason>) {
-        let spelling = &self.spellings[spelling as usize];
-        (spelling.site, spelling.reason)
     }
 
     /// The number of `site` in `sites`, where it is added if it is new.

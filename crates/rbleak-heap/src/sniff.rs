@@ -31,12 +31,16 @@ pub(crate) fn starts_a_record(line: &[u8]) -> bool {
 ///
 /// Ruby 3.0 to 3.1.2 write a few NULs in a row (see the module `scan`), but
 /// not as many as a sector has.
+#[inline]
 pub(crate) fn has_hole(line: &[u8]) -> bool {
     const SECTOR: usize = 512;
+    line.len() >= SECTOR && has_nuls(line)
+}
+
+fn has_nuls(line: &[u8]) -> bool {
     const MOST_NULS: usize = 32;
-    line.len() >= SECTOR
-        && memchr::memchr(0, line)
-            .is_some_and(|at| memchr::memmem::find(&line[at..], &[0; MOST_NULS]).is_some())
+    memchr::memchr(0, line)
+        .is_some_and(|at| memchr::memmem::find(&line[at..], &[0; MOST_NULS]).is_some())
 }
 
 /// What a file is instead of a dump, if its start tells.

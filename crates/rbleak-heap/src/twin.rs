@@ -142,12 +142,37 @@ fn known_kind(kinds: &[u32], earlier: u32) -> Option<u32> {
     kind.filter(|&kind| kind != ABSENT)
 }
 
-/// What is left of the earlier dump's lines, each of which became one row.
+/// Whole lines, each of which became one row.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    /// All that were there, also those that are passed.
+    pub(crate) text: &'a [u8],
+    /// Where each of those that are left ends, behind its newline.
+    pub(crate) ends: &'a [u32],
+    /// Where the first of them begins.
+    pub(crate) start: usize,
+}
+
+impl Lines<'_> {
+    fn left(&self) -> &[u8] {
+        &self.text[self.start..]
+    }
+
+    /// Passes over the first ones.
+    #[inline]
+    fn pass(&mut self, lines: usize) {
+        if let Some(last) = lines.checked_sub(1) {
+            self.start = self.ends[last] as usize;
+            self.ends = &self.ends[lines..];
+        }
+    }
+}
+
+/// What is left of the earlier dump's lines.
 pub(crate) struct Twin<'a> {
     earlier: &'a Builder,
     alignment: &'a mut Alignment,
-    /// Whole lines.
-    pub(crate) lines: &'a [u8],
+    pub(crate) lines: Lines<'a>,
     /// The row of the first.
     pub(crate) row: u32,
     /// The address in the first, once it was asked for.
@@ -158,7 +183,7 @@ impl<'a> Twin<'a> {
     pub(crate) fn new(
         earlier: &'a Builder,
         alignment: &'a mut Alignment,
-        lines: &'a [u8],
+        lines: Lines<'a>,
         row: u32,
     ) -> Twin<'a> {
         Twin {
@@ -172,20 +197,20 @@ impl<'a> Twin<'a> {
 
     #[inline]
     pub(crate) fn is_used_up(&self) -> bool {
-        self.lines.is_empty()
+        self.lines.ends.is_empty()
     }
 
     /// Appends to `builder` what the first lines of `pending` say, as far as
-    /// they are the next ones here; how many these are, and their bytes with
-    /// their newlines.
+    /// they are the next ones here, which these are.
     #[inline]
-    pub(crate) fn give(&mut self, pending: &[u8], builder: &mut Builder) -> (u64, usize) {
-        let same = &pending[..common(self.lines, pending)];
-        let mut bytes = memchr::memrchr(b'\n', same).map_or(0, |end| end + 1);
-        if bytes == 0 {
-            return (0, 0);
+    pub(crate) fn give(&mut self, pending: &[u8], builder: &mut Builder) -> Lines<'a> {
+        let mut given = self.lines;
+        let same = given.start + common(given.left(), pending);
+        let all = given.ends.partition_point(|&end| end as usize <= same);
+        if all == 0 {
+            given.ends = &[];
+            return given;
         }
-        let all = memchr::memchr_iter(b'\n', &same[..bytes]).count();
         let row = self.row as usize;
         let kinds = &self.earlier.columns.kinds;
         let alignment = &mut *self.alignment;
@@ -193,17 +218,11 @@ impl<'a> Twin<'a> {
         alignment.known.clear();
         alignment.known.extend(known);
         let lines = builder.push_same(self.earlier, row, &alignment.known, &mut alignment.walk);
-        if lines < all {
-            let mut ends = memchr::memchr_iter(b'\n', same);
-            bytes = match lines {
-                0 => 0,
-                lines => ends.nth(lines - 1).map_or(0, |end| end + 1),
-            };
-        }
         self.alignment.taken += lines;
         self.alignment.note(builder, lines);
-        self.pass(lines as u32, bytes);
-        (lines as u64, bytes)
+        self.pass(lines);
+        given.ends = &given.ends[..lines];
+        given
     }
 
     /// The line at `address`, here without its newline, was read and is the
@@ -229,7 +248,7 @@ impl<'a> Twin<'a> {
             } else if !self.is_passed(next_page, page, builder) {
                 return;
             }
-            self.pass_line();
+            self.pass(1);
         }
     }
 
@@ -258,7 +277,7 @@ impl<'a> Twin<'a> {
 
     /// Passes over the next line, which is at the address of `line`.
     fn pass_equal(&mut self, line: &[u8], builder: &Builder) {
-        let rest = self.lines.strip_prefix(line);
+        let rest = self.lines.left().strip_prefix(line);
         if rest.is_some_and(|rest| rest.starts_with(b"\n"))
             && let Some(last) = builder.columns.len().checked_sub(1)
         {
@@ -267,26 +286,21 @@ impl<'a> Twin<'a> {
                 .put_kind(earlier, builder.columns.kinds.get(last));
             self.alignment.note(builder, 1);
         }
-        self.pass_line();
+        self.pass(1);
     }
 
-    fn pass_line(&mut self) {
-        let end = memchr::memchr(b'\n', self.lines);
-        self.pass(1, end.map_or(self.lines.len(), |end| end + 1));
-    }
-
-    /// Passes over the next lines, of so many bytes with their newlines.
+    /// Passes over the next lines.
     #[inline]
-    fn pass(&mut self, lines: u32, bytes: usize) {
-        self.lines = &self.lines[bytes..];
-        self.row += lines;
+    fn pass(&mut self, lines: usize) {
+        self.lines.pass(lines);
+        self.row += lines as u32;
         self.address = None;
     }
 
     #[inline]
     fn next_address(&mut self) -> Option<u64> {
-        if self.address.is_none() {
-            self.address = address_of(self.lines);
+        if self.address.is_none() && !self.is_used_up() {
+            self.address = address_of(self.lines.left());
         }
         self.address
     }
@@ -297,7 +311,7 @@ impl<'a> Twin<'a> {
 fn common(one: &[u8], other: &[u8]) -> usize {
     /// The first are compared as fast as memory allows, the last leave nothing
     /// to be looked at again.
-    const SIZES: [usize; 4] = [4096, 256, 16, 1];
+    const SIZES: [usize; 4] = [1024, 128, 16, 1];
     let mut same = 0;
     for size in SIZES {
         let chunks = one[same..].chunks_exact(size);

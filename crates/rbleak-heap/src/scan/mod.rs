@@ -6,14 +6,16 @@
 //! `method` raw. Knows neither files nor columns.
 
 mod cursor;
+mod keys;
+mod memo;
 mod quick;
-mod tails;
 mod text;
+mod word;
 
 use crate::object_type::ObjectType;
 pub(crate) use cursor::Cursor;
+pub(crate) use memo::{Memo, MemoKey, Remembered};
 pub(crate) use quick::quick;
-pub(crate) use tails::{Tail, TailHash, Tails};
 pub(crate) use text::decode;
 
 /// How the strings that Ruby may write raw are read.
@@ -62,12 +64,11 @@ pub(crate) struct Fields<'a> {
     /// `ivars` of OBJECT.
     pub(crate) length: Option<u64>,
     pub(crate) shape_id: Option<u64>,
-    /// How the site is spelt, instead of `file`, `line` and `method`, if the
-    /// end of the line was remembered.
-    pub(crate) spelling: Option<u32>,
-    /// By what the end of the line can be found again, if it was not remembered
-    /// and may be.
-    pub(crate) tail: Option<TailHash>,
+    /// The number of the kind, instead of `class`, `detail`, `file`, `line` and
+    /// `method`, if a line that says the same was remembered.
+    pub(crate) kind: Option<u32>,
+    /// By what the line can be found again, if it was not remembered and may be.
+    pub(crate) key: Option<MemoKey>,
     /// Has a key that appeared with 3.3.
     pub(crate) has_receiver_class: bool,
     /// Has a key that appeared with 3.4.

@@ -1,148 +1,166 @@
 //! One line of an object, read exactly as Ruby writes it.
 //!
 //! Nearly every line: known keys, one blank after each comma, no escapes
-//! where none are usual. Eight bytes are looked at at a time. Whatever is
-//! unusual is left to the general loop, so that nothing here decides what a
+//! where none are usual. Eight or sixteen bytes are looked at at a time. Whatever
+//! is unusual is left to the general loop, so that nothing here decides what a
 //! bad line means; what is read here, the general loop reads the same way.
 
-use super::Fields;
-use super::tails::{TailHash, Tails};
+use super::keys::{KEY_BYTES, What, key, type_of};
+use super::memo::{Memo, Said};
+use super::word::{bytes_equal, decimal, eight_digits, long_word, twelve_digits, word};
+use super::{Cursor, Fields};
 use crate::columns::ABSENT;
 use crate::object_type::ObjectType;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = ONES << 7;
-
-/// Up to eight bytes as a word, the first lowest.
-const fn word(text: &[u8]) -> u64 {
-    let mut word = 0;
-    let mut at = text.len();
-    while at > 0 {
-        at -= 1;
-        word = word << 8 | text[at] as u64;
-    }
-    word
-}
-
-/// The high bit of each byte of `word` that is `byte`; exact up to the first.
-#[inline]
-fn bytes_equal(word: u64, byte: u8) -> u64 {
-    let difference = word ^ (ONES * u64::from(byte));
-    difference.wrapping_sub(ONES) & !difference & HIGHS
-}
-
-/// The value of eight hexadecimal digits, the first highest.
-#[inline]
-fn eight_digits(word: u64) -> Option<u64> {
-    let from = |word: u64, byte: u8| word + ONES * u64::from(0x80 - byte);
-    if word & HIGHS != 0 {
-        return None;
-    }
-    // A high bit for each byte in the range: no byte carries into the next.
-    let lower = word | (ONES * 0x20);
-    let letters = from(lower, b'a') & !from(lower, b'g') & HIGHS;
-    let digits = from(word, b'0') & !from(word, b'9' + 1) & HIGHS;
-    if letters | digits != HIGHS {
-        return None;
-    }
-    let nibbles = (word & (ONES * 0x0f)) + (letters >> 7) * 9;
-    let pairs = nibbles.swap_bytes();
-    let bytes = (pairs | pairs >> 4) & 0x00ff_00ff_00ff_00ff;
-    let shorts = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
-    Some((shorts | shorts >> 16) & 0xffff_ffff)
-}
-
-/// A place in a line.
+/// What is left of a line, and what comes behind it.
 struct Quick<'a> {
-    line: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
+}
+
+/// The digits of what is mapped on 64-bit Linux.
+const USUAL_DIGITS: usize = 12;
+
+/// The address of a class: twelve digits that nobody has looked at, or read.
+#[derive(Clone, Copy)]
+struct Class([u64; 2]);
+
+impl Class {
+    /// In the second word: four of the digits, or that the first is the address.
+    const DIGITS: u64 = u32::MAX as u64;
+    const IS_READ: u64 = u64::MAX;
+
+    /// `None` if they are no digits.
+    fn address(self) -> Option<u64> {
+        let [first, second] = self.0;
+        match second {
+            Class::IS_READ => Some(first),
+            _ => twelve_digits(first, second),
+        }
+    }
+}
+
+impl Default for Class {
+    /// That of an object without one.
+    fn default() -> Class {
+        Class([0, Class::IS_READ])
+    }
+}
+
+/// The first bytes of `text` as two words.
+#[inline]
+fn words(text: &[u8]) -> Option<[u64; 2]> {
+    let both = u128::from_le_bytes(*text.first_chunk()?);
+    Some([both as u64, (both >> 64) as u64])
 }
 
 impl<'a> Quick<'a> {
     #[inline]
-    fn word(&self, at: usize) -> Option<u64> {
-        let bytes = self.line.get(at..)?.first_chunk::<8>()?;
-        Some(u64::from_le_bytes(*bytes))
+    fn pass(&mut self, bytes: usize) -> Option<()> {
+        self.rest = self.rest.get(bytes..)?;
+        Some(())
     }
 
     #[inline]
     fn eat(&mut self, text: &[u8]) -> Option<()> {
-        self.line.get(self.at..)?.starts_with(text).then(|| {
-            self.at += text.len();
-        })
+        self.rest = self.rest.strip_prefix(text)?;
+        Some(())
     }
 
-    /// `"0x…"` with more than eight digits.
+    /// An address, behind its `0x`, with its last quote.
     #[inline]
     fn address(&mut self) -> Option<u64> {
-        self.eat(b"\"0x")?;
-        let (first, second) = (self.word(self.at)?, self.word(self.at + 8)?);
+        let [first, second] = words(self.rest)?;
+        if self.rest[USUAL_DIGITS] == b'"'
+            && let Some(address) = twelve_digits(first, second)
+        {
+            self.pass(USUAL_DIGITS + 1)?;
+            return Some(address);
+        }
+        self.unusual_address(first, second)
+    }
+
+    /// The same of a class, which mostly need not be known.
+    #[inline]
+    fn class(&mut self) -> Option<Class> {
+        let [first, second] = words(self.rest)?;
+        if self.rest[USUAL_DIGITS] == b'"' {
+            self.pass(USUAL_DIGITS + 1)?;
+            return Some(Class([first, second & Class::DIGITS]));
+        }
+        let address = self.unusual_address(first, second)?;
+        Some(Class([address, Class::IS_READ]))
+    }
+
+    /// The same of any address with at least eight digits.
+    #[inline(never)]
+    fn unusual_address(&mut self, first: u64, second: u64) -> Option<u64> {
         let quotes = bytes_equal(second, b'"');
         if quotes == 0 {
             return None;
         }
         let value = eight_digits(first)?;
         let more = quotes.trailing_zeros() / 8;
-        self.at += 9 + more as usize;
+        self.pass(9 + more as usize)?;
         if more == 0 {
             return Some(value);
         }
         // As if zeros stood before the rest.
-        let zeros = (ONES * u64::from(b'0')) >> (8 * more);
+        let zeros = word(b"00000000") >> (8 * more);
         let rest = eight_digits(second << (64 - 8 * more) | zeros)?;
         Some(value << (4 * more) | rest)
     }
 
     #[inline]
     fn integer(&mut self) -> Option<u64> {
-        let start = self.at;
-        let mut value = 0_u64;
-        while let Some(digit @ b'0'..=b'9') = self.line.get(self.at) {
-            value = value.wrapping_mul(10) + u64::from(digit - b'0');
-            self.at += 1;
+        let word = u64::from_le_bytes(*self.rest.first_chunk()?);
+        if let Some((value, digits)) = decimal(word) {
+            self.pass(digits)?;
+            return Some(value);
         }
-        // More may not fit.
-        (1..=18).contains(&(self.at - start)).then_some(value)
+        let mut cursor = Cursor::new(self.rest);
+        let value = cursor.integer()?;
+        self.rest = cursor.rest();
+        Some(value)
     }
 
-    /// One that fits 32 bits: what is larger is rare.
-    fn small_integer(&mut self) -> Option<u64> {
-        let integer = self.integer();
-        integer.filter(|&integer| integer < u64::from(ABSENT))
-    }
-
-    /// A string: what stands between its quotes.
+    /// A string that mostly is short, behind its first quote: what stands before
+    /// its last.
     #[inline]
-    fn string(&mut self) -> Option<&'a [u8]> {
-        if self.line.get(self.at) != Some(&b'"') {
-            return None;
+    fn word(&mut self) -> Option<&'a [u8]> {
+        let special = |word| bytes_equal(word, b'"') | bytes_equal(word, b'\\');
+        let [first, second] = words(self.rest)?.map(special);
+        let at = match first {
+            0 => 8 + second.trailing_zeros() as usize / 8,
+            _ => first.trailing_zeros() as usize / 8,
+        };
+        if self.rest.get(at) == Some(&b'"') {
+            let word = &self.rest[..at];
+            self.pass(at + 1)?;
+            return Some(word);
         }
-        let start = self.at + 1;
-        let mut at = start;
-        // A call pays off for what is longer than this.
-        for _ in 0..2 {
-            let word = self.word(at)?;
-            let found = bytes_equal(word, b'"') | bytes_equal(word, b'\\');
-            if found != 0 {
-                at += found.trailing_zeros() as usize / 8;
-                break;
-            }
-            at += 8;
-        }
+        self.text()
+    }
+
+    /// The same of any string.
+    #[inline]
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let all = self.rest;
+        let mut at = 0;
         loop {
-            at += memchr::memchr2(b'"', b'\\', self.line.get(at..)?)?;
-            if self.line[at] == b'"' {
-                self.at = at + 1;
-                return Some(&self.line[start..at]);
+            at += memchr::memchr2(b'"', b'\\', all.get(at..)?)?;
+            if all[at] == b'"' {
+                self.rest = &all[at + 1..];
+                return Some(&all[..at]);
             }
             // The escaped byte cannot end the string.
             at += 2;
         }
     }
 
+    /// Addresses, behind their bracket.
     fn addresses(&mut self, out: &mut Vec<u64>) -> Option<()> {
-        self.eat(b"[")?;
         loop {
+            self.eat(b"\"0x")?;
             out.push(self.address()?);
             if self.eat(b", ").is_none() {
                 return self.eat(b"]");
@@ -150,266 +168,149 @@ impl<'a> Quick<'a> {
         }
     }
 
-    /// Steps over an array of addresses, which has no brackets inside.
+    /// Steps over addresses, which have no brackets inside.
     #[inline]
-    fn skip_array(&mut self) -> Option<()> {
-        let inside = self.line.get(self.at..)?.strip_prefix(b"[")?;
-        let end = memchr::memchr2(b']', b'[', inside)?;
-        self.at += end + 2;
-        (inside[end] == b']').then_some(())
-    }
-
-    /// The rest of the line is an object without any inside and the line's
-    /// own brace.
-    #[inline]
-    fn is_last_object(&self) -> bool {
-        let Some(inside) = self
-            .line
-            .get(self.at..)
-            .and_then(|rest| rest.strip_prefix(b"{"))
-        else {
-            return false;
-        };
-        memchr::memchr2(b'}', b'{', inside)
-            .is_some_and(|end| inside[end] == b'}' && inside[end..] == *b"}}")
+    fn skip_addresses(&mut self) -> Option<()> {
+        let end = memchr::memchr2(b']', b'[', self.rest)?;
+        let is_end = self.rest[end] == b']';
+        self.rest = &self.rest[end + 1..];
+        is_end.then_some(())
     }
 }
+
+/// How a line begins, to the digits of its address.
+const START: &[u8] = b"{\"address\":\"0x";
 
 /// The address at the beginning of a line, where it is as usual.
 #[inline]
 pub(super) fn usual_address(line: &[u8]) -> Option<u64> {
-    let mut quick = Quick { line, at: 0 };
-    quick.eat(b"{\"address\":")?;
+    let mut quick = Quick { rest: line };
+    quick.eat(START)?;
     quick.address()
 }
 
-/// Types of which [`Fields`] say everything.
-#[inline]
-fn type_of(word: u64) -> Option<ObjectType> {
-    const ARRAY: u64 = self::word(b"ARRAY");
-    const BIGNUM: u64 = self::word(b"BIGNUM");
-    const DATA: u64 = self::word(b"DATA");
-    const FLOAT: u64 = self::word(b"FLOAT");
-    const HASH: u64 = self::word(b"HASH");
-    const IMEMO: u64 = self::word(b"IMEMO");
-    const MATCH: u64 = self::word(b"MATCH");
-    const OBJECT: u64 = self::word(b"OBJECT");
-    const REGEXP: u64 = self::word(b"REGEXP");
-    const STRING: u64 = self::word(b"STRING");
-    const STRUCT: u64 = self::word(b"STRUCT");
-    const SYMBOL: u64 = self::word(b"SYMBOL");
-    Some(match word {
-        ARRAY => ObjectType::Array,
-        BIGNUM => ObjectType::Bignum,
-        DATA => ObjectType::Data,
-        FLOAT => ObjectType::Float,
-        HASH => ObjectType::Hash,
-        IMEMO => ObjectType::Imemo,
-        MATCH => ObjectType::Match,
-        OBJECT => ObjectType::Object,
-        REGEXP => ObjectType::Regexp,
-        STRING => ObjectType::String,
-        STRUCT => ObjectType::Struct,
-        SYMBOL => ObjectType::Symbol,
-        _ => return None,
-    })
-}
-
-/// Reads a line into `fields`, which are empty; `None` if it is not as usual,
-/// whatever that means. Its references are appended to `references` if they
-/// are `wanted`, after a failure some of them. `tails` remembers what the ends
-/// of lines said.
+/// Reads the line that are the first `length` bytes of `text` into `fields`,
+/// which are empty; `None` if it is not as usual, whatever that means. What
+/// stands behind it is looked at and changes nothing. Its references are
+/// appended to `references` if they are `wanted`, after a failure some of them.
+/// `memo` remembers what lines said.
 // Fields are as large as a short line: returned, they would be copied.
 #[inline]
 pub(crate) fn quick<'a>(
-    line: &'a [u8],
+    text: &'a [u8],
+    length: usize,
     fields: &mut Fields<'a>,
     references: &mut Vec<u64>,
     wanted: bool,
-    tails: &Tails,
+    memo: &mut Memo,
 ) -> Option<ObjectType> {
-    const FROZEN: u64 = word(b"frozen");
-    const FSTRING: u64 = word(b"fstring");
-    const SHARED: u64 = word(b"shared");
-    const CHILLED: u64 = word(b"chilled");
-    const CLASS: u64 = word(b"class");
-    const VALUE: u64 = word(b"value");
-    const DEFAULT: u64 = word(b"default");
-    const STRUCT: u64 = word(b"struct");
-    const LENGTH: u64 = word(b"length");
-    const SIZE: u64 = word(b"size");
-    const IVARS: u64 = word(b"ivars");
-    const FILE: u64 = word(b"file");
-    const MEMSIZE: u64 = word(b"memsize");
-    // The beginnings of longer keys.
-    const EMBEDDED: u64 = word(b"embedded");
-    const BYTESIZE: u64 = word(b"bytesize");
-    const CAPACITY: u64 = word(b"capacity");
-    const ENCODING: u64 = word(b"encoding");
-    const CODERANGE: u64 = word(b"coderang");
-    const IMEMO_TYPE: u64 = word(b"imemo_ty");
-    const SHAPE_ID: u64 = word(b"shape_id");
-    const SLOT_SIZE: u64 = word(b"slot_siz");
-    const REFERENCES: u64 = word(b"referenc");
-    const GENERATION: u64 = word(b"generati");
-
-    let mut quick = Quick { line, at: 0 };
-    quick.eat(b"{\"address\":")?;
+    /// What stands between the address and the name of the type.
+    const TYPE: &[u8] = b", \"type\":\"";
+    let behind = text.len().checked_sub(length)?;
+    let mut quick = Quick { rest: text };
+    quick.eat(START)?;
     fields.address = quick.address()?;
-    quick.eat(b", \"type\":\"")?;
-    let name = quick.word(quick.at)?;
-    let quotes = bytes_equal(name, b'"');
-    if quotes == 0 {
-        return None;
-    }
-    let object_type = type_of(up_to(name, quotes))?;
-    quick.at += quotes.trailing_zeros() as usize / 8 + 1;
+    quick.eat(TYPE)?;
+    let name = u64::from_le_bytes(*quick.rest.first_chunk()?);
+    let found = type_of(name)?;
+    let object_type = found.object_type;
+    quick.pass(found.length.into())?;
+    let mut class = Class::default();
     loop {
-        if quick.eat(b", \"").is_none() {
-            return (line[quick.at..] == *b"}").then_some(object_type);
-        }
-        let key = quick.word(quick.at)?;
-        let quotes = bytes_equal(key, b'"');
-        if quotes != 0 {
-            let key = up_to(key, quotes);
-            if matches!(key, FILE | MEMSIZE) {
-                quick.end(fields, tails)?;
-                return Some(object_type);
+        let bytes = match quick.rest.first_chunk::<KEY_BYTES>() {
+            Some(bytes) => u128::from_le_bytes(*bytes),
+            None => long_word(quick.rest),
+        };
+        let Some(key) = key(bytes) else {
+            if quick.rest.len() != behind + 1 || quick.rest[0] != b'}' {
+                return None;
             }
-            quick.at += quotes.trailing_zeros() as usize / 8;
-            quick.eat(b"\":")?;
-            match key {
-                CLASS => fields.class = quick.address()?,
-                VALUE | DEFAULT => {
-                    quick.string()?;
+            fields.class = class.address()?;
+            return Some(object_type);
+        };
+        if key.what == What::End {
+            // Without the comma, the blank and the quote.
+            let length = quick.rest.len().checked_sub(behind)?;
+            let end = quick.rest.get(3..length)?;
+            let said = Said {
+                object_type,
+                class: class.0,
+                detail: fields.detail,
+                end,
+            };
+            match memo.find(said) {
+                Ok(remembered) => {
+                    let number = |number: u32| (number != ABSENT).then_some(u64::from(number));
+                    fields.kind = Some(remembered.kind);
+                    fields.generation = number(remembered.generation);
+                    fields.memsize = number(remembered.memsize);
                 }
-                STRUCT => fields.detail = Some(quick.string()?),
-                LENGTH | SIZE | IVARS => fields.length = Some(quick.integer()?),
-                FROZEN | FSTRING | SHARED => quick.eat(b"true")?,
-                CHILLED => {
-                    fields.has_chilled = true;
-                    quick.eat(b"true")?;
+                Err(key) => {
+                    fields.key = key;
+                    fields.class = class.address()?;
+                    read_end(end, fields)?;
                 }
-                _ => return None,
             }
-            continue;
-        }
-        if key == GENERATION {
-            quick.end(fields, tails)?;
             return Some(object_type);
         }
-        quick.at += 8;
-        match key {
-            EMBEDDED => quick.eat(b"\":true")?,
-            BYTESIZE => {
-                quick.eat(b"\":")?;
-                fields.length = Some(quick.integer()?);
+        quick.pass(key.length.into())?;
+        match key.what {
+            What::Nothing | What::End => {}
+            What::E => quick.eat(b"e")?,
+            What::Chilled => fields.has_chilled = true,
+            What::Class => class = quick.class()?,
+            What::Text => {
+                quick.text()?;
             }
-            CAPACITY => {
-                quick.eat(b"\":")?;
+            What::Word => {
+                quick.word()?;
+            }
+            What::Detail => fields.detail = Some(quick.word()?),
+            What::Length => fields.length = Some(quick.integer()?),
+            What::Number => {
                 quick.integer()?;
             }
-            ENCODING => {
-                quick.eat(b"\":")?;
-                quick.string()?;
-            }
-            CODERANGE => {
-                quick.eat(b"e\":")?;
-                quick.string()?;
-            }
-            IMEMO_TYPE => {
-                quick.eat(b"pe\":")?;
-                fields.detail = Some(quick.string()?);
-            }
-            SHAPE_ID => {
-                quick.eat(b"\":")?;
-                fields.shape_id = Some(quick.integer()?);
-            }
-            SLOT_SIZE => {
-                quick.eat(b"e\":")?;
-                fields.slot_size = Some(quick.integer()?);
-            }
-            REFERENCES => {
-                quick.eat(b"es\":")?;
-                if wanted {
-                    quick.addresses(references)?;
-                } else {
-                    quick.skip_array()?;
-                }
-            }
+            What::ShapeId => fields.shape_id = Some(quick.integer()?),
+            What::SlotSize => fields.slot_size = Some(quick.integer()?),
+            What::References if wanted => quick.addresses(references)?,
+            What::References => quick.skip_addresses()?,
+        }
+    }
+}
+
+/// Reads a line from the key of `file`, or of what comes instead, to its end.
+#[inline(never)]
+fn read_end<'a>(end: &'a [u8], fields: &mut Fields<'a>) -> Option<()> {
+    let mut cursor = Cursor::new(end);
+    loop {
+        let rest = cursor.rest();
+        let length = memchr::memchr(b'"', rest)?;
+        cursor = Cursor::new(rest[length..].strip_prefix(b"\":")?);
+        // What does not fit 32 bits is rare.
+        let integer = |cursor: &mut Cursor<'_>| {
+            let integer = cursor.integer()?;
+            (integer < u64::from(ABSENT)).then_some(integer)
+        };
+        match &rest[..length] {
+            b"file" => fields.file = Some(cursor.string()?),
+            b"line" => fields.line = Some(integer(&mut cursor)?),
+            b"method" => fields.method = Some(cursor.string()?),
+            b"generation" => fields.generation = Some(integer(&mut cursor)?),
+            b"memsize" => fields.memsize = Some(integer(&mut cursor)?),
+            b"flags" => cursor.skip_last_object()?,
             _ => return None,
         }
-    }
-}
-
-impl<'a> Quick<'a> {
-    /// Reads the line from the key of `file`, or of what comes instead, to its
-    /// end, if that is not remembered.
-    #[inline]
-    fn end(&mut self, fields: &mut Fields<'a>, tails: &Tails) -> Option<()> {
-        let hash = TailHash::of(&self.line[self.at..]);
-        if let Some(hash) = hash
-            && let Some(tail) = tails.get(hash)
-        {
-            let number = |number: u32| (number != ABSENT).then_some(u64::from(number));
-            fields.generation = number(tail.generation);
-            fields.memsize = number(tail.memsize);
-            fields.spelling = Some(tail.spelling);
-            return Some(());
-        }
-        fields.tail = hash;
-        self.tail(fields)
-    }
-
-    /// What [`Quick::end`] reads, for the first time.
-    #[inline(never)]
-    fn tail(&mut self, fields: &mut Fields<'a>) -> Option<()> {
-        const FILE: u64 = word(b"file");
-        const LINE: u64 = word(b"line");
-        const METHOD: u64 = word(b"method");
-        const MEMSIZE: u64 = word(b"memsize");
-        const FLAGS: u64 = word(b"flags");
-        const GENERATION: u64 = word(b"generati");
-        loop {
-            let key = self.word(self.at)?;
-            let quotes = bytes_equal(key, b'"');
-            if quotes == 0 {
-                self.at += 8;
-                self.eat(b"on\":")?;
-                if key != GENERATION {
-                    return None;
-                }
-                fields.generation = Some(self.small_integer()?);
-            } else {
-                self.at += quotes.trailing_zeros() as usize / 8;
-                self.eat(b"\":")?;
-                match up_to(key, quotes) {
-                    FILE => fields.file = Some(self.string()?),
-                    LINE => fields.line = Some(self.small_integer()?),
-                    METHOD => fields.method = Some(self.string()?),
-                    MEMSIZE => fields.memsize = Some(self.small_integer()?),
-                    FLAGS => return self.is_last_object().then_some(()),
-                    _ => return None,
-                }
-            }
-            if self.eat(b", \"").is_none() {
-                return (self.line[self.at..] == *b"}").then_some(());
-            }
+        match cursor.rest().strip_prefix(b", \"") {
+            Some(rest) => cursor = Cursor::new(rest),
+            None => return (cursor.rest() == b"}").then_some(()),
         }
     }
-}
-
-/// The bytes of `word` before the first of `quotes`, which is not empty.
-#[inline]
-fn up_to(word: u64, quotes: u64) -> u64 {
-    // All bits below the high bit of the quote, and of those the whole bytes.
-    word & ((quotes & quotes.wrapping_neg()) >> 7).wrapping_sub(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::{LineKind, Mode, Tail, scan};
+    use crate::scan::{LineKind, Mode, Remembered, scan};
 
     /// Lines of Ruby, and what damage makes of them.
     const LINES: [&[u8]; 5] = [
@@ -424,20 +325,27 @@ mod tests {
     fn what_is_read_here_is_what_the_general_loop_reads() {
         let mut taken = 0;
         let mut remembered = 0;
-        let mut tails = Tails::default();
-        let mut spellings = Vec::new();
+        let mut memo = Memo::default();
+        let mut kinds = Vec::new();
         for line in LINES {
             for at in 0..line.len() {
                 for byte in [line[at], b'"', b'\\', b' ', b'0', b'}', b']', b'g', 0xff] {
                     let is_whole = line[at] == byte;
                     let mut line = line.to_vec();
                     line[at] = byte;
-                    for wanted in [false, true] {
+                    for (wanted, behind) in [
+                        (false, &b""[..]),
+                        (false, b"\n"),
+                        (false, b"\n\", \"memsize\":40}\n"),
+                        (true, LINES[0]),
+                    ] {
                         let mut found = Vec::new();
                         let mut fields = Fields::default();
-                        let Some(object_type) =
-                            quick(&line, &mut fields, &mut found, wanted, &tails)
-                        else {
+                        let text = [&line, behind].concat();
+                        let length = line.len();
+                        let taken_as =
+                            quick(&text, length, &mut fields, &mut found, wanted, &mut memo);
+                        let Some(object_type) = taken_as else {
                             assert!(!is_whole, "usual lines are taken");
                             continue;
                         };
@@ -448,41 +356,39 @@ mod tests {
                         assert_eq!(record.kind, LineKind::Object(object_type));
                         let said = record.fields;
                         let site = (said.file, said.line, said.method);
-                        let site = site.0.map(|_| {
-                            let site = format!("{site:?}");
-                            let known = spellings.iter().position(|known| *known == site);
-                            known.unwrap_or_else(|| {
-                                spellings.push(site);
-                                spellings.len() - 1
-                            }) as u32
-                        });
-                        let spelling = site.unwrap_or(ABSENT);
+                        let kind = format!("{:?}", (object_type, said.class, said.detail, site));
+                        let known = kinds.iter().position(|known| *known == kind);
+                        let kind = known.unwrap_or_else(|| {
+                            kinds.push(kind);
+                            kinds.len() - 1
+                        }) as u32;
                         let number = |number: Option<u64>| number.map_or(ABSENT, |it| it as u32);
-                        if let Some(hash) = fields.tail {
-                            let tail = Tail {
+                        if let Some(key) = fields.key {
+                            let remembered = Remembered {
+                                kind,
                                 generation: number(said.generation),
                                 memsize: number(said.memsize),
-                                spelling,
                             };
-                            tails.put(hash, tail);
+                            memo.put(key, remembered);
                         }
-                        remembered += usize::from(fields.spelling.is_some());
-                        let fields = Fields {
-                            file: said
-                                .file
-                                .filter(|_| fields.spelling == Some(spelling))
-                                .or(fields.file),
-                            line: said
-                                .line
-                                .filter(|_| fields.spelling == Some(spelling))
-                                .or(fields.line),
-                            method: said
-                                .method
-                                .filter(|_| fields.spelling == Some(spelling))
-                                .or(fields.method),
-                            spelling: None,
-                            tail: None,
-                            ..fields
+                        let fields = match fields.kind {
+                            None => Fields {
+                                key: None,
+                                ..fields
+                            },
+                            Some(found) => {
+                                assert_eq!(found, kind);
+                                remembered += 1;
+                                Fields {
+                                    class: said.class,
+                                    detail: said.detail,
+                                    file: said.file,
+                                    line: said.line,
+                                    method: said.method,
+                                    kind: None,
+                                    ..fields
+                                }
+                            }
                         };
                         assert_eq!(said, fields);
                         assert_eq!(expected, found);
