@@ -53,7 +53,7 @@ pub(crate) fn read(
         let mut builder = Builder::new(references);
         builder.columns.reserve(rows);
         let mut reader = Reader::new(builder, is_first, is_last);
-        let outcome = reader.run(&mut plain.window(part, block), meter);
+        let outcome = reader.run(&mut plain.view(part, block), meter);
         (reader, outcome)
     }))
 }

@@ -13,9 +13,13 @@ use crate::scan::{Failure, Fields, Mode, quick, scan};
 use crate::sniff::{has_hole, starts_a_record};
 use crate::twin::Twin;
 use std::io;
+use std::ops::Range;
 
 /// Into how many lines raw newlines may split one object's line.
 const MAX_SPLITS: u64 = 64;
+/// Lines are fetched so many bytes before they are read: memory takes about as long
+/// as that.
+const AHEAD: usize = 1 << 12;
 /// Memory is looked at after so many bytes.
 const METERED: u64 = 1 << 20;
 /// A file without a line of a dump in this many is none.
@@ -99,7 +103,7 @@ impl Reader {
 
     /// Reads all of the window.
     pub(crate) fn run(&mut self, window: &mut Window, meter: &Meter<'_>) -> Result<(), Stop> {
-        while !matches!(self.step(window, meter, None)?, Step::End) {}
+        while !matches!(self.step(window, meter, None, |_| {})?, Step::End) {}
         self.builder.close();
         Ok(())
     }
@@ -110,12 +114,14 @@ impl Reader {
     }
 
     /// Reads the lines that are loaded, as long as they are as usual, or one
-    /// that is not; with a twin, no further than that goes.
+    /// that is not; with a twin, no further than that goes. `meanwhile` is called
+    /// with each line's place among the loaded ones while it is read.
     pub(crate) fn step(
         &mut self,
         window: &mut Window,
         meter: &Meter<'_>,
         twin: Option<&mut Twin<'_>>,
+        meanwhile: impl Fn(Range<usize>),
     ) -> Result<Step, Stop> {
         if self.bytes - self.metered.2 >= METERED {
             self.meter(meter)?;
@@ -128,9 +134,7 @@ impl Reader {
             return Ok(Step::End);
         };
         let row = self.builder.columns.len() as u32;
-        let pending = window.pending();
-        let pending = &pending[..pending.len().min(BLOCK)];
-        let usual = self.usual_lines(pending, twin)?;
+        let usual = self.usual_lines(window, twin, meanwhile)?;
         if usual.bytes > 0 {
             window.advance(usual.bytes);
             return Ok(Step::Usual { usual, row });
@@ -159,9 +163,12 @@ impl Reader {
     /// Reads lines as long as they are as usual and loaded.
     fn usual_lines(
         &mut self,
-        pending: &[u8],
+        window: &Window,
         mut twin: Option<&mut Twin<'_>>,
+        meanwhile: impl Fn(Range<usize>),
     ) -> Result<Usual, Stop> {
+        let pending = window.pending();
+        let pending = &pending[..pending.len().min(BLOCK)];
         let mut usual = Usual {
             bytes: 0,
             one_row_each: 0,
@@ -194,6 +201,9 @@ impl Reader {
                 break;
             };
             let line = &text[..length];
+            let end = usual.bytes + length + 1;
+            window.fetch(usual.bytes + AHEAD..end + AHEAD);
+            meanwhile(usual.bytes..end);
             if has_hole(line) {
                 break;
             }

@@ -156,6 +156,7 @@ impl Shares {
 struct Lane<'m> {
     reader: Reader,
     window: Window,
+    block: usize,
     meter: &'m Meter<'m>,
     /// Once it has come to its end.
     outcome: Option<Result<(), Stop>>,
@@ -178,7 +179,8 @@ impl<'m> Lane<'m> {
         let (is_first, is_last) = (range.start == 0, range.end == u64::MAX);
         Lane {
             reader: Reader::new(builder, is_first, is_last),
-            window: plain.window(range, block),
+            window: plain.view(range, block),
+            block,
             meter,
             outcome: None,
             stretch: Stretch::default(),
@@ -191,7 +193,7 @@ impl<'m> Lane<'m> {
     fn go_on(&mut self, plain: &Plain, range: Range<u64>) {
         if let Some(Ok(())) = self.outcome {
             self.reader.go_on(range.end == u64::MAX);
-            plain.go_on(&mut self.window, range);
+            self.window = plain.view(range, self.block);
             self.outcome = None;
         }
         self.stretch = Stretch::default();
@@ -210,7 +212,7 @@ impl<'m> Lane<'m> {
 fn read_together(mut lanes: Vec<Lane<'_>>) -> Vec<Lane<'_>> {
     for at in (0..lanes.len()).rev() {
         while lanes[at].outcome.is_none() {
-            step(&mut lanes[..=at]);
+            step(&mut lanes[..=at], None);
         }
     }
     lanes
@@ -232,8 +234,15 @@ struct Used {
     rows: u32,
 }
 
-/// Reads on in the last lane, and in those before as far as that needs.
-fn step(lanes: &mut [Lane<'_>]) {
+/// The windows of the lanes behind one, the next first.
+struct Later<'a> {
+    window: &'a Window,
+    others: Option<&'a Later<'a>>,
+}
+
+/// Reads on in the last lane, and in those before as far as that needs; `later`
+/// are those behind.
+fn step(lanes: &mut [Lane<'_>], later: Option<&Later<'_>>) {
     let Some((lane, before)) = lanes.split_last_mut() else {
         return;
     };
@@ -243,7 +252,11 @@ fn step(lanes: &mut [Lane<'_>]) {
         && lane.used.bytes == earlier.stretch.bytes
     {
         lane.used = Used::default();
-        step(before);
+        let here = Later {
+            window: &lane.window,
+            others: later,
+        };
+        step(before, Some(&here));
     }
     let mut twin = before
         .last()
@@ -258,9 +271,18 @@ fn step(lanes: &mut [Lane<'_>]) {
             let row = stretch.row + lane.used.rows;
             Twin::new(&earlier.reader.builder, &mut lane.alignment, lines, row)
         });
+    // What the lanes behind will compare with these lines lies in the same place
+    // there, more or less.
+    let meanwhile = |range: Range<usize>| {
+        let mut later = later;
+        while let Some(Later { window, others }) = later {
+            window.fetch(range.clone());
+            later = *others;
+        }
+    };
     let result = lane
         .reader
-        .step(&mut lane.window, lane.meter, twin.as_mut());
+        .step(&mut lane.window, lane.meter, twin.as_mut(), meanwhile);
     if let (Some(twin), Some(earlier)) = (twin, before.last()) {
         lane.used.bytes = twin.lines.start;
         lane.used.rows = twin.row - earlier.stretch.row;

@@ -53,12 +53,7 @@ impl SiteNumbers {
     }
 
     /// The number of how a line spells its site.
-    fn spelling(
-        &mut self,
-        said: Said<'_>,
-        strings: &mut Interner,
-        sites: &mut Vec<Site>,
-    ) -> u32 {
+    fn spelling(&mut self, said: Said<'_>, strings: &mut Interner, sites: &mut Vec<Site>) -> u32 {
         let (file, line, method) = said;
         let hash = hash(file, line, method);
         let is_it = |&row: &u32| {
@@ -99,12 +94,7 @@ impl SiteNumbers {
 
     /// Whether a line says what `spelling` says.
     #[inline]
-    fn is_spelt(
-        &self,
-        spelling: u32,
-        (file, line, method): Said<'_>,
-        strings: &Interner,
-    ) -> bool {
+    fn is_spelt(&self, spelling: u32, (file, line, method): Said<'_>, strings: &Interner) -> bool {
         let spelling = &self.spellings[spelling as usize];
         spelling.line == line
             && strings.is_raw(spelling.file, file)

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use rbleak_heap::{Heap, Identity, Memory, ReadError, ReadOptions, diff};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
 /// Everything that a heap says, or why there is none.
 fn told(heap: Result<Heap, ReadError>) -> String {
@@ -72,17 +73,28 @@ fn streamed(bytes: &[u8], options: &ReadOptions) -> String {
     ))
 }
 
+/// A file with these bytes, twice: one that stays open for writing is read, one
+/// that is closed is mapped where that can be.
+fn read_and_mapped(bytes: &[u8]) -> [tempfile::NamedTempFile; 2] {
+    [(); 2].map(|()| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    })
+}
+
 fn check(bytes: &[u8], part_bytes: &[u64]) {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(bytes).unwrap();
+    let [file, other] = read_and_mapped(bytes);
+    let other = other.into_temp_path();
     for references in [true, false] {
         let options = ReadOptions::default().references(references);
         let expected = streamed(bytes, &options);
         for &part_bytes in part_bytes {
             let options = options.threads(3).part_bytes(part_bytes);
             let file = told(Heap::open(file.path(), &options));
+            let mapped = told(Heap::open(&other, &options));
             let stream = streamed(bytes, &options);
-            for (what, found) in [("file", file), ("stream", stream)] {
+            for (what, found) in [("file", file), ("mapped", mapped), ("stream", stream)] {
                 assert!(
                     expected == found,
                     "{what} in parts of {part_bytes}, references {references}: {:?}",
@@ -115,13 +127,17 @@ fn compared(heaps: &[Heap]) -> String {
 
 /// Dumps that are read together are what each is alone, and differ as much.
 fn check_series(dumps: &[&[u8]], part_bytes: &[u64]) {
-    let files = dumps.iter().map(|bytes| {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(bytes).unwrap();
-        file
-    });
-    let files: Vec<_> = files.collect();
+    let files = dumps.iter().map(|bytes| read_and_mapped(bytes));
+    let (files, others): (Vec<_>, Vec<_>) = files
+        .map(|[file, other]| (file, other.into_temp_path()))
+        .unzip();
     let paths: Vec<_> = files.iter().map(|file| file.path()).collect();
+    check_paths(&paths, part_bytes);
+    let paths: Vec<_> = others.iter().map(|path| &**path).collect();
+    check_paths(&paths, part_bytes);
+}
+
+fn check_paths(paths: &[&Path], part_bytes: &[u64]) {
     let options = ReadOptions::default().references(false);
     let alone = |path| told(Heap::open(path, &options));
     let expected: Vec<_> = paths.iter().map(alone).collect();
@@ -136,7 +152,7 @@ fn check_series(dumps: &[&[u8]], part_bytes: &[u64]) {
     for threads in [1, 3] {
         for &part_bytes in part_bytes {
             let options = options.threads(threads).part_bytes(part_bytes);
-            let heaps = match Heap::open_series(&paths, &options, &Memory::unlimited()) {
+            let heaps = match Heap::open_series(paths, &options, &Memory::unlimited()) {
                 Ok(heaps) => heaps,
                 Err(error) => {
                     let error = told(Err(error));

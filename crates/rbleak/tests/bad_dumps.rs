@@ -235,6 +235,8 @@ fn memchr(bytes: &[u8], wanted: &[u8]) -> usize {
 fn change_while_read(bench: &Bench, dump: &Path, change: impl Fn(&File)) -> Answer {
     use rustix::process::{Pid, Signal, kill_process};
     let length = dump.metadata().expect("the dump").len();
+    // As long as it is open for writing it is not mapped.
+    let file = File::options().append(true).open(dump).expect("the dump");
     for attempt in 1.. {
         let mut child = bench
             .command(&["retained", "--format", "json", "large"])
@@ -254,7 +256,6 @@ fn change_while_read(bench: &Bench, dump: &Path, change: impl Fn(&File)) -> Answ
         kill_process(pid, Signal::STOP).expect("a signal");
         let is_in_time = read().is_some_and(|read| read < length / 2);
         if is_in_time {
-            let file = File::options().append(true).open(dump).expect("the dump");
             change(&file);
         }
         kill_process(pid, Signal::CONT).expect("a signal");
@@ -299,6 +300,48 @@ fn a_file_that_changes_while_it_is_read() {
         file.write_all(b" ").expect("a disk");
     });
     assert_eq!(cause(&rewritten), "rewritten");
+}
+
+#[test]
+fn a_file_that_is_cut_while_it_is_mapped() {
+    let bench = Bench::new();
+    let whole = large(&bench, 100 << 20);
+    let length = whole.metadata().expect("the dump").len();
+    let dump = bench.home.path().join("mapped");
+    for _ in 0..50 {
+        std::fs::copy(&whole, &dump).expect("a disk");
+        let child = bench
+            .command(&["retained", "--format", "json", "mapped"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("rbleak starts");
+        let start = Instant::now();
+        let has_lease = || {
+            let all = std::fs::read_to_string("/proc/locks").expect("what Linux has");
+            let of_child = format!(" {} ", child.id());
+            all.lines()
+                .any(|line| line.contains("LEASE") && line.contains(&of_child))
+        };
+        while !has_lease() {
+            let waited = start.elapsed();
+            assert!(
+                waited < Duration::from_secs(60),
+                "it is never mapped: is there a lease on this file system?"
+            );
+        }
+        // Waits until rbleak gives the file free, which it does while it reads.
+        let file = File::options().write(true).open(&dump).expect("the dump");
+        file.set_len(length / 2).expect("a disk");
+        assert!(start.elapsed() < Duration::from_secs(40), "nobody gave way");
+        let answer = answer(&child.wait_with_output().expect("it ends"));
+        // It may have read all before.
+        match &*cause(&answer) {
+            "shrunk" => return,
+            other => assert_eq!(other, "none"),
+        }
+    }
+    unreachable!("it always was faster");
 }
 
 #[test]

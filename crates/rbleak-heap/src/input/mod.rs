@@ -3,8 +3,15 @@
 //! Compression is told by its magic bytes, never by the name. Knows nothing
 //! of what the bytes mean.
 
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)] // a signal's handler
+mod bus_error;
 mod long_line;
+#[cfg_attr(target_os = "linux", allow(unsafe_code))] // see there
+#[cfg_attr(not(target_os = "linux"), path = "unmapped.rs")]
+mod mapped;
 mod plain;
+mod view;
 mod window;
 
 use crate::error::ReadError;

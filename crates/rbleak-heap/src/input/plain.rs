@@ -1,5 +1,7 @@
 //! A file of which any part can be read.
 
+use super::mapped::Map;
+use super::view::View;
 use super::{LongLines, Window};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -11,6 +13,7 @@ use std::time::SystemTime;
 /// See the module.
 pub(crate) struct Plain {
     file: Arc<File>,
+    map: Map,
     /// Of the file when it was opened.
     length: u64,
     written: Option<SystemTime>,
@@ -30,8 +33,10 @@ pub(crate) enum Change {
 
 impl Plain {
     pub(crate) fn new(file: File, metadata: &Metadata, long_lines: LongLines) -> Plain {
+        let file = Arc::new(file);
         Plain {
-            file: Arc::new(file),
+            map: Map::new(&file),
+            file,
             length: metadata.len(),
             written: metadata.modified().ok(),
             long_lines,
@@ -77,9 +82,12 @@ impl Plain {
         Window::stream(Box::new(self.part(bytes)), block, self.long_lines)
     }
 
-    /// Lets a window go on with these bytes.
-    pub(crate) fn go_on(&self, window: &mut Window, bytes: Range<u64>) {
-        window.go_on(Box::new(self.part(bytes)));
+    /// The same without a copy of them, where that can be.
+    pub(crate) fn view(&self, bytes: Range<u64>, block: usize) -> Window {
+        match View::new(&self.map, &self.part(bytes.clone()), block) {
+            Some(view) => Window::view(view, self.long_lines),
+            None => self.window(bytes, block),
+        }
     }
 
     fn part(&self, bytes: Range<u64>) -> Part {
@@ -92,9 +100,10 @@ impl Plain {
 
 /// Reads a range. Several threads may read the same file: each read says
 /// where.
-struct Part {
+#[derive(Clone)]
+pub(super) struct Part {
     file: Arc<File>,
-    bytes: Range<u64>,
+    pub(super) bytes: Range<u64>,
 }
 
 impl Read for Part {

@@ -6,7 +6,9 @@
 //! may be left out, by what is kept of it.
 
 use super::long_line::{LongLine, LongLines};
+use super::view::View;
 use std::io::{self, Read};
+use std::ops::Range;
 
 /// Of a longer line parts may be left out.
 const LONG: usize = 4 << 20;
@@ -16,8 +18,10 @@ pub(crate) struct Window {
     /// `None` if all is loaded.
     reader: Option<Box<dyn Read + Send>>,
     long_lines: LongLines,
+    /// Where the bytes are, if not in the buffer.
+    view: Option<View>,
     buffer: Vec<u8>,
-    /// The pending bytes in the buffer.
+    /// The pending bytes in the view or in the buffer.
     start: usize,
     filled: usize,
     left_out: u64,
@@ -33,6 +37,7 @@ impl Window {
         Window {
             reader: Some(reader),
             long_lines,
+            view: None,
             buffer: vec![0; block],
             start: 0,
             filled: 0,
@@ -40,12 +45,18 @@ impl Window {
         }
     }
 
-    /// Goes on with what another reader yields, once all is passed.
-    pub(crate) fn go_on(&mut self, reader: Box<dyn Read + Send>) {
-        self.reader = Some(reader);
-        self.start = 0;
-        self.filled = 0;
-        self.left_out = 0;
+    /// What a view shows.
+    pub(super) fn view(view: View, long_lines: LongLines) -> Window {
+        let start = view.begin();
+        Window {
+            reader: None,
+            long_lines,
+            view: Some(view),
+            buffer: Vec::new(),
+            start,
+            filled: start,
+            left_out: 0,
+        }
     }
 
     /// These bytes.
@@ -53,6 +64,7 @@ impl Window {
         Window {
             reader: None,
             long_lines: LongLines::AsTheyAre,
+            view: None,
             start: 0,
             filled: buffer.len(),
             buffer,
@@ -68,13 +80,31 @@ impl Window {
     /// The bytes that are loaded and not yet passed.
     #[inline]
     pub(crate) fn pending(&self) -> &[u8] {
-        &self.buffer[self.start..self.filled]
+        self.bytes(self.start..self.filled)
+    }
+
+    /// Tells that bytes will be looked at, which are or will be pending: counted
+    /// from where that begins. Where they need not be read, memory can bring them
+    /// in the meantime.
+    #[inline]
+    pub(crate) fn fetch(&self, range: Range<usize>) {
+        if let Some(view) = &self.view {
+            view.fetch(self.start + range.start..self.start + range.end);
+        }
     }
 
     /// The last bytes that were passed, as long as nothing was loaded since.
     #[inline]
     pub(crate) fn passed(&self, bytes: usize) -> &[u8] {
-        &self.buffer[self.start - bytes..self.start]
+        self.bytes(self.start - bytes..self.start)
+    }
+
+    #[inline]
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        match &self.view {
+            Some(view) => view.bytes(range),
+            None => &self.buffer[range],
+        }
     }
 
     /// How many bytes of long lines were never pending.
@@ -99,6 +129,7 @@ impl Window {
             }
             searched = searched.max(pending.len());
             if searched - from >= LONG && self.long_lines != LongLines::AsTheyAre {
+                self.leave_view();
                 let long = long.get_or_insert_with(|| LongLine::new(self.long_lines));
                 let line = &mut self.buffer[self.start + from..self.filled];
                 let kept = long.shorten(line);
@@ -137,8 +168,29 @@ impl Window {
         self.start += count.min(self.pending().len());
     }
 
+    /// From now on what is pending is a copy, and what follows is read.
+    fn leave_view(&mut self) {
+        if let Some(view) = self.view.take() {
+            self.buffer.clear();
+            self.buffer
+                .extend_from_slice(view.bytes(self.start..self.filled));
+            self.buffer.resize(self.buffer.len() + view.block(), 0);
+            let part = view.into_rest(self.filled);
+            self.reader = part.map(|part| -> Box<dyn Read + Send> { Box::new(part) });
+            self.filled -= self.start;
+            self.start = 0;
+        }
+    }
+
     /// Loads more pending bytes; `false` at the end.
     pub(crate) fn load(&mut self) -> io::Result<bool> {
+        if let Some(view) = &mut self.view {
+            if let Some(loaded) = view.load(self.start, self.filled) {
+                self.filled = loaded;
+                return Ok(true);
+            }
+            self.leave_view();
+        }
         let Some(reader) = &mut self.reader else {
             return Ok(false);
         };

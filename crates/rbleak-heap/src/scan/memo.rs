@@ -217,8 +217,8 @@ mod tests {
             other[at] ^= 1;
             let is_found = memo.find(said(&other)).is_ok();
             // What the flags are is nothing that is said.
-            let in_flags = (br#"memsize":40, "generation":12, "flags":{"#.len()..END.len() - 2)
-                .contains(&at);
+            let in_flags =
+                (br#"memsize":40, "generation":12, "flags":{"#.len()..END.len() - 2).contains(&at);
             assert_eq!(is_found, in_flags, "{at}");
             assert!(memo.find(said(&END[..at])).is_err());
         }

@@ -94,7 +94,13 @@ mod tests {
                 assert_eq!(found, Some((text.parse().unwrap_or(0), text.len())));
             }
         }
-        for none in [b"12345678", b"/1234567", b":1234567", b"\xff1234567", b"\0\0\0\0\0\0\0\0"] {
+        for none in [
+            b"12345678",
+            b"/1234567",
+            b":1234567",
+            b"\xff1234567",
+            b"\0\0\0\0\0\0\0\0",
+        ] {
             assert_eq!(decimal(word(none)), None);
         }
         for at in 0..12 {
