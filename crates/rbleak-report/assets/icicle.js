@@ -131,7 +131,9 @@ const Icicle = (() => {
     on('search', (asked) => { hits = asked; paint(); });
     let wide = place.clientWidth;
     new ResizeObserver(() => {
-      if (place.clientWidth === wide) return;
+      /* Where there is no room nothing could be drawn, and who looks at a node
+         would be lost. */
+      if (!place.clientWidth || place.clientWidth === wide) return;
       wide = place.clientWidth;
       paint();
     }).observe(place);

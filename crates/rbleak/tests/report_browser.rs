@@ -215,6 +215,15 @@ fn zooms(browser: &Browser) {
     );
     assert!((wide - browser.count(whole)).abs() < 2.0, "{wide}");
     browser.shoot("twelve-zoomed");
+    // What is looked at stays so, even if for a while there is no room for it: the
+    // keys go on from there.
+    for width in [1, 1280] {
+        browser.look(width, "light");
+        browser.run(
+            "return new Promise((drawn) =>
+               requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))",
+        );
+    }
     browser.keys(ESCAPE);
     assert_eq!(browser.run(top), "all that roots reach");
 }
