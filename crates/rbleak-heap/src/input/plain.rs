@@ -102,7 +102,7 @@ impl Plain {
 /// where.
 #[derive(Clone)]
 pub(super) struct Part {
-    file: Arc<File>,
+    pub(super) file: Arc<File>,
     pub(super) bytes: Range<u64>,
 }
 

@@ -13,8 +13,10 @@ use std::sync::Arc;
 /// where it was, which takes each of them as long as to read some hundred lines.
 const STRIDE: usize = 1 << 21;
 
-/// The kernel maps so much around what is asked for.
-const AROUND: usize = 1 << 16;
+/// The kernel maps no more than this around what is asked for, in multiples of it:
+/// since Linux 6.18 the whole folio of the page cache that it lies in, as far as
+/// that is in one page table.
+const AROUND: usize = 1 << 21;
 
 /// See the module. Offsets are those of the file.
 pub(super) struct View {
@@ -105,5 +107,53 @@ impl Drop for View {
         let end = self.present.end.div_ceil(AROUND) * AROUND;
         self.mapped
             .forget(self.present.start..end.min(self.mapped.length()));
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::Write as _;
+
+    /// Kilobytes of a file that this process has mapped and in memory; `None` if
+    /// it is not mapped.
+    fn resident(path: &str) -> Option<u64> {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut lines = maps.lines().skip_while(|line| !line.ends_with(path));
+        let size = lines.find_map(|line| line.strip_prefix("Rss:"))?;
+        size.trim().trim_end_matches(" kB").parse().ok()
+    }
+
+    #[test]
+    fn what_was_passed_is_given_back_with_what_came_along() {
+        const LENGTH: usize = 9 << 20;
+        let mut file = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+        file.write_all(&vec![7; LENGTH]).unwrap();
+        let path = file.into_temp_path();
+        let file = Arc::new(File::open(&path).unwrap());
+        let map = Map::new(&file);
+        let name = path.to_str().unwrap();
+        let cuts = [0, 1_000_000, 3_333_333, 7_777_777, LENGTH];
+        for bytes in cuts.windows(2) {
+            let part = Part {
+                file: Arc::clone(&file),
+                bytes: bytes[0] as u64..bytes[1] as u64,
+            };
+            let mut view = View::new(&map, &part, 100_000).unwrap();
+            let mut shown = view.begin();
+            let mut sum = 0;
+            while let Some(end) = view.load(shown, shown) {
+                let new = view.bytes(shown..end);
+                sum += new.iter().map(|&byte| usize::from(byte)).sum::<usize>();
+                shown = end;
+                let most = 2 * (STRIDE + AROUND) as u64 / 1024;
+                assert!((1..=most).contains(&resident(name).unwrap()));
+            }
+            assert_eq!((shown, sum), (bytes[1], 7 * (bytes[1] - bytes[0])));
+            drop(view);
+            assert_eq!(resident(name), Some(0));
+        }
     }
 }
