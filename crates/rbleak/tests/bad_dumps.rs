@@ -335,10 +335,15 @@ fn a_file_that_is_cut_while_it_is_mapped() {
         file.set_len(length / 2).expect("a disk");
         assert!(start.elapsed() < Duration::from_secs(40), "nobody gave way");
         let answer = answer(&child.wait_with_output().expect("it ends"));
-        // It may have read all before.
+        // It may have read all before; or it had looked only at the file's first
+        // bytes, which it does under a lease of their own, and opened it again when
+        // it was cut, or was just being cut.
         match &*cause(&answer) {
             "shrunk" => return,
-            other => assert_eq!(other, "none"),
+            other => assert!(
+                ["none", "mid_line", "rewritten"].contains(&other),
+                "{other}"
+            ),
         }
     }
     unreachable!("it always was faster");
